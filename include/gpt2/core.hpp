@@ -1,0 +1,41 @@
+// The ground everything stands on: the version (its only place), the inline namespace that keeps
+// translation units built differently apart, and the type of a token.
+//
+// Eigen's alignment follows the instruction set a translation unit is compiled for, so the
+// namespace carries that width: two units built with different -m flags each use their own code,
+// and passing an object of this library between them fails at link time instead of corrupting
+// memory at run time.
+//
+// Next: error.hpp, then tensor.hpp.
+#pragma once
+
+#include <cstdint>
+
+#define GPT2_VERSION_MAJOR 0
+#define GPT2_VERSION_MINOR 1
+#define GPT2_VERSION_PATCH 0
+
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "gpt2: -ffast-math deletes the checks for NaN and reorders sums; compile without it"
+#endif
+
+#if !defined(_MSVC_LANG) && __cplusplus < 202002L
+#error "gpt2: C++20 is needed (-std=c++20)"
+#endif
+
+#if defined(__AVX512F__)
+#define GPT2_ABI v0_1_simd64
+#elif defined(__AVX__)
+#define GPT2_ABI v0_1_simd32
+#else
+#define GPT2_ABI v0_1_simd16
+#endif
+
+namespace gpt2 {
+inline namespace GPT2_ABI {
+
+/// An index into the vocabulary: 0 ≤ id < V. Negative values never name a token.
+using token_id = std::int32_t;
+
+}  // namespace GPT2_ABI
+}  // namespace gpt2
