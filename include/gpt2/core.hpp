@@ -31,11 +31,9 @@
 #define GPT2_ABI v0_1_simd16
 #endif
 
-namespace gpt2 {
-inline namespace GPT2_ABI {
+namespace gpt2::inline GPT2_ABI {
 
 /// An index into the vocabulary: 0 ≤ id < V. Negative values never name a token.
 using token_id = std::int32_t;
 
-}  // namespace GPT2_ABI
-}  // namespace gpt2
+}  // namespace gpt2::inline GPT2_ABI

@@ -12,33 +12,32 @@
 #include <string>
 #include <string_view>
 
-namespace gpt2 {
-inline namespace GPT2_ABI {
+namespace gpt2::inline GPT2_ABI {
 
 /// What went wrong. Numbers are part of the interface: they are never changed or given again.
 enum class errc {
-    invalid_argument = 1,    ///< an option or argument outside its range
-    not_found = 2,           ///< no such file or folder
-    not_regular_file = 3,    ///< a folder, pipe, device or socket where a file should be
-    read_failed = 4,         ///< the operating system could not open or read a file
-    path_not_allowed = 5,    ///< a file names another file outside its own folder
-    limit_exceeded = 6,      ///< a file or a field of it is larger than any sane model needs
-    truncated = 7,           ///< a file ends before its contents do
-    bad_json = 8,            ///< not JSON, or JSON with duplicate keys, too deep, ill-formed UTF-8
-    bad_config = 9,          ///< config.json: a value of the wrong type or out of range
-    bad_weights = 10,        ///< a weight file that breaks the rules of its format
-    bad_tokenizer = 11,      ///< tokenizer files that contradict themselves
-    unsupported = 12,        ///< well-formed, but of another architecture, type or feature
-    missing_tensor = 13,     ///< the model needs a tensor that the file does not hold
-    wrong_shape = 14,        ///< a tensor of another shape than the config asks for
-    duplicate_tensor = 15,   ///< the same tensor twice, or under two spellings of its name
-    token_out_of_range = 16, ///< an id outside the vocabulary
-    empty_prompt = 17,       ///< nothing to continue and no token to begin with
-    context_full = 18,       ///< more positions asked for than the model has
-    not_finite = 19,         ///< NaN or +infinity where a number is needed
-    no_candidate = 20,       ///< every token is banned
-    cancelled = 21,          ///< stopped by a stop token or a deadline
-    out_of_memory = 22,      ///< an allocation failed, or its size cannot be represented
+    invalid_argument = 1,     ///< an option or argument outside its range
+    not_found = 2,            ///< no such file or folder
+    not_regular_file = 3,     ///< a folder, pipe, device or socket where a file should be
+    read_failed = 4,          ///< the operating system could not open or read a file
+    path_not_allowed = 5,     ///< a file names another file outside its own folder
+    limit_exceeded = 6,       ///< a file or a field of it is larger than any sane model needs
+    truncated = 7,            ///< a file ends before its contents do
+    bad_json = 8,             ///< not JSON, or JSON with duplicate keys, too deep, ill-formed UTF-8
+    bad_config = 9,           ///< config.json: a value of the wrong type or out of range
+    bad_weights = 10,         ///< a weight file that breaks the rules of its format
+    bad_tokenizer = 11,       ///< tokenizer files that contradict themselves
+    unsupported = 12,         ///< well-formed, but of another architecture, type or feature
+    missing_tensor = 13,      ///< the model needs a tensor that the file does not hold
+    wrong_shape = 14,         ///< a tensor of another shape than the config asks for
+    duplicate_tensor = 15,    ///< the same tensor twice, or under two spellings of its name
+    token_out_of_range = 16,  ///< an id outside the vocabulary
+    empty_prompt = 17,        ///< nothing to continue and no token to begin with
+    context_full = 18,        ///< more positions asked for than the model has
+    not_finite = 19,          ///< NaN or +infinity where a number is needed
+    no_candidate = 20,        ///< every token is banned
+    cancelled = 21,           ///< stopped by a stop token or a deadline
+    out_of_memory = 22,       ///< an allocation failed, or its size cannot be represented
 };
 
 /// The one exception type: a code for programs, a message for people (at most 512 bytes).
@@ -89,5 +88,4 @@ inline std::string quoted(std::string_view text, std::size_t limit = 80) {
 }
 
 }  // namespace detail
-}  // namespace GPT2_ABI
-}  // namespace gpt2
+}  // namespace gpt2::inline GPT2_ABI
