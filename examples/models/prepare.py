@@ -26,14 +26,14 @@ def join(text: bytes) -> bytes:
     becomes "\\n\\n" and none stand at either end. Between two lines of one paragraph stands a
     space if the first has at least WRAPPED bytes, else "\\n". Nothing follows the last line.
     """
-    out, before = b"", b""
+    out, before = bytearray(), b""
     for line in text.split(b"\n"):
         line = line.strip(b" \t\r")
         if line and out:
             out += b"\n\n" if not before else b" " if len(before) >= WRAPPED else b"\n"
         out += line
         before = line
-    return out
+    return bytes(out)
 
 
 def books(folder: Path) -> list[str]:
@@ -72,8 +72,8 @@ def main() -> None:
     tokenizer.save(str(args.work / "tokenizer.json"))
 
     train, held, held_bytes = [], [], 0
-    for text in tales + spanish:
-        cut = len(text) - (int(len(text) * HELD_OUT) if text in tales else 0)
+    for number, text in enumerate(tales + spanish):
+        cut = len(text) - (int(len(text) * HELD_OUT) if number < len(tales) else 0)
         train += [0, *tokenizer.encode(text[:cut]).ids]
         if cut < len(text):
             held += [0, *tokenizer.encode(text[cut:]).ids]

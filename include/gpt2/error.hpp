@@ -1,7 +1,7 @@
 // The one exception of the library and the words of its messages.
 //
 // A message reads *where: expected …, found …* and never carries raw bytes of a file: what comes
-// from outside is escaped and cut by `detail::quoted`. Asserts are for our own mistakes only.
+// from outside is escaped and cut by `detail::printable`. Asserts are for our own mistakes only.
 //
 // Before: core.hpp.
 #pragma once
@@ -56,7 +56,7 @@ namespace detail {
 
 /// Text from outside as printable ASCII in double quotes: everything else as \xNN, cut after
 /// `limit` bytes with an ellipsis.
-inline std::string quoted(std::string_view text, std::size_t limit = 80) {
+inline std::string printable(std::string_view text, std::size_t limit = 80) {
     constexpr char digits[] = "0123456789abcdef";
     std::string out = "\"";
     for (const char c : text.substr(0, limit)) {

@@ -1,0 +1,90 @@
+// What every example program shares: one way to run and to fail (exit status 0 good, 1 a typed
+// error with one line on standard error, 2 wrong usage), lists of ids, and standard input.
+//
+// A program declares its options on a CLI::App and hands the rest to `cli::run`:
+//
+//     CLI::App app("What it does", "name");
+//     app.option_defaults()->always_capture_default();   // --help shows the defaults
+//     ...
+//     return cli::run(app, argc, argv, [&] { body(); });
+#pragma once
+
+#include <gpt2/core.hpp>
+#include <gpt2/error.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <exception>
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cli {
+
+/// Writes `name: message` as one line on standard error.
+inline void complain(const std::string& name, std::string message) {
+    while (!message.empty() && message.back() == '\n') message.pop_back();
+    for (char& c : message)
+        if (c == '\n') c = ' ';
+    std::cerr << name << ": " << message << '\n';
+}
+
+/// Parses the command line, runs `body`, and gives the exit status: 0 when all went well (or help
+/// was asked for), 1 when `body` threw or its output could not be written, 2 for wrong usage.
+template <class Body>
+int run(CLI::App& app, int argc, char** argv, Body&& body) {
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& asked) {
+        return app.exit(asked);
+    } catch (const CLI::ParseError& wrong) {
+        complain(app.get_name(), std::string(wrong.what()) + " (see --help)");
+        return 2;
+    }
+    try {
+        body();
+        if (std::cout.flush()) return 0;
+        complain(app.get_name(), "standard output cannot be written");
+    } catch (const std::exception& problem) {
+        complain(app.get_name(), problem.what());
+    }
+    return 1;
+}
+
+/// The integers of `text`, divided by white space or by one comma each: "1,2,3", "1 2\n3".
+/// Raises errc::invalid_argument at the first thing that is none; ranges are the library's to
+/// check.
+inline std::vector<gpt2::token_id> ids(std::string_view text) {
+    constexpr std::string_view spaces = " \t\r\n";
+    std::vector<gpt2::token_id> list;
+    const char* const end = text.data() + text.size();
+    const auto skip_spaces = [&](const char* at) {
+        while (at != end && spaces.find(*at) != spaces.npos) ++at;
+        return at;
+    };
+    bool after_comma = false;
+    for (const char* at = skip_spaces(text.data()); at != end || after_comma;) {
+        gpt2::token_id id = 0;
+        const auto [next, status] = std::from_chars(at, end, id);
+        const bool divided = next == end || *next == ',' || spaces.find(*next) != spaces.npos;
+        if (status != std::errc{} || !divided)
+            gpt2::detail::fail(gpt2::errc::invalid_argument, "ids", "integers like 1,2,3",
+                               gpt2::detail::printable({at, static_cast<std::size_t>(end - at)}, 20));
+        list.push_back(id);
+        at = skip_spaces(next);
+        after_comma = at != end && *at == ',';
+        if (after_comma) at = skip_spaces(at + 1);
+    }
+    return list;
+}
+
+/// All bytes of standard input.
+inline std::string standard_input() {
+    std::ios::sync_with_stdio(false);
+    return {std::istreambuf_iterator<char>(std::cin), {}};
+}
+
+}  // namespace cli

@@ -1,0 +1,34 @@
+// The options of every program that runs a model: which folder, how many threads, which weights.
+#pragma once
+
+#include "cli.hpp"
+
+#include <gpt2/gpt2.hpp>
+
+#include <map>
+#include <string>
+
+namespace cli {
+
+struct model_options {
+    std::string folder = GPT2_BUNDLED_MODEL;
+    gpt2::load_options how;
+
+    gpt2::language_model load() const { return gpt2::load(folder, how); }
+};
+
+inline void declare(CLI::App& app, model_options& given) {
+    using gpt2::storage;
+    static const std::map<std::string, storage> kinds = {{"f32", storage::f32},
+                                                         {"bf16", storage::bf16},
+                                                         {"f16", storage::f16},
+                                                         {"int8", storage::int8},
+                                                         {"int4", storage::int4}};
+    app.add_option("--model", given.folder, "Folder of the model; default: the bundled one");
+    app.add_option("--threads", given.how.threads, "Threads; 0: one per core");
+    app.add_option("--weights", given.how.weights, "How weights are kept in memory")
+        ->transform(CLI::CheckedTransformer(kinds))
+        ->default_str("f32");
+}
+
+}  // namespace cli

@@ -1,0 +1,259 @@
+// Byte-pair merging: from the bytes of one piece to the ids of its tokens.
+//
+// The rule: while two neighbours can be merged, merge the pair of lowest rank, among equals the
+// leftmost. It holds for any table of merges, in training order or not. A short piece is a scan
+// over an array; a long one takes a heap, O(n log n); neither recurses. Tables answer in a bounded
+// number of steps whatever ids a file holds.
+//
+// Before: core.hpp. Next: tokenizer.hpp.
+#pragma once
+
+#include "../core.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string_view>
+#include <vector>
+
+namespace gpt2::inline GPT2_ABI {
+namespace detail {
+
+/// Ids and ranks stay below this, so a pair and its rank fit one 64-bit word.
+inline constexpr std::size_t most_tokens = std::size_t{1} << 20;
+inline constexpr std::uint32_t no_rank = 0xFFFFFF;
+
+/// Spreads the bits of `x` over the top of the result (Fibonacci hashing).
+constexpr std::uint64_t spread(std::uint64_t x) {
+    x ^= x >> 32;
+    return x * 0x9E3779B97F4A7C15u;
+}
+
+/// Slots for `count` entries at a load of at most one half, as a shift for `spread`.
+inline int table_shift(std::size_t count) {
+    return 64 - std::max(6, static_cast<int>(std::bit_width(2 * count)));
+}
+
+/// (left, right) → rank. Open addressing; an entry that finds no slot within `most_probes` goes to
+/// an ordered map, so that ids chosen to collide cost a binary search and no more.
+class pair_table {
+public:
+    explicit pair_table(std::size_t count = 0)
+        : shift_(table_shift(count)),
+          slots_((std::size_t{1} << (64 - shift_)) + most_probes, empty) {}
+
+    /// Adds a pair that is not there yet.
+    void insert(token_id left, token_id right, std::uint32_t rank) {
+        const std::uint64_t entry = key(left, right) << 24 | rank;
+        for (std::size_t i = 0, at = slot(entry >> 24); i < most_probes; ++i)
+            if (slots_[at + i] == empty) {
+                slots_[at + i] = entry;
+                return;
+            }
+        overflow_.emplace(entry >> 24, rank);
+    }
+
+    /// The rank of the pair, or no_rank.
+    std::uint32_t find(token_id left, token_id right) const {
+        const std::uint64_t wanted = key(left, right);
+        for (std::size_t i = 0, at = slot(wanted); i < most_probes; ++i) {
+            const std::uint64_t entry = slots_[at + i];
+            if (entry >> 24 == wanted || entry == empty) return entry & no_rank;
+        }
+        const auto entry = overflow_.find(wanted);
+        return entry == overflow_.end() ? no_rank : entry->second;
+    }
+
+private:
+    static constexpr std::size_t most_probes = 16;
+    static constexpr std::uint64_t empty = ~std::uint64_t{0};  // its rank reads no_rank
+
+    static std::uint64_t key(token_id left, token_id right) {
+        return static_cast<std::uint64_t>(left) << 20 | static_cast<std::uint64_t>(right);
+    }
+    std::size_t slot(std::uint64_t pair) const {
+        return static_cast<std::size_t>(spread(pair) >> shift_);
+    }
+
+    int shift_;
+    std::vector<std::uint64_t> slots_;
+    std::map<std::uint64_t, std::uint32_t> overflow_;
+};
+
+/// A piece of at most 15 bytes as two words: its bytes, zeros, its length.
+struct word_key {
+    std::uint64_t low = 0, high = 0;
+    bool operator==(const word_key&) const = default;
+};
+inline constexpr std::size_t longest_word = 15;
+
+/// The key of the `size` ≤ longest_word bytes at `at`, in a text that ends at `end`.
+inline word_key read_word(const char* at, std::size_t size, const char* end) {
+    std::array<char, 16> bytes{};
+    std::array<std::uint64_t, 2> words;
+    if constexpr (std::endian::native == std::endian::little) {
+        if (end - at >= 16) {  // two loads and two masks where a copy would have to loop
+            std::memcpy(words.data(), at, 16);
+            const unsigned bits = 8 * static_cast<unsigned>(size);
+            const std::uint64_t mask = (std::uint64_t{1} << (bits & 63)) - 1;
+            if (bits < 64) return {words[0] & mask, std::uint64_t{size} << 56};
+            return {words[0], (words[1] & mask) | std::uint64_t{size} << 56};
+        }
+    }
+    std::copy_n(at, size, bytes.begin());
+    bytes[15] = static_cast<char>(size);
+    std::memcpy(words.data(), bytes.data(), 16);
+    return {words[0], words[1]};
+}
+
+/// Short pieces that are one token. It may leave any piece out: what is not found here is merged.
+class word_table {
+public:
+    explicit word_table(std::size_t count = 0)
+        : shift_(table_shift(count)), slots_((std::size_t{1} << (64 - shift_)) + most_probes) {}
+
+    void insert(const word_key& key, token_id id) {
+        for (std::size_t i = 0, at = slot(key); i < most_probes; ++i)
+            if (slots_[at + i].id < 0) {
+                slots_[at + i] = {key, id};
+                return;
+            }
+    }
+
+    /// The id of the piece, or -1.
+    token_id find(const word_key& key) const {
+        for (std::size_t i = 0, at = slot(key); i < most_probes; ++i) {
+            const entry& there = slots_[at + i];
+            if (there.key == key || there.id < 0) return there.id;
+        }
+        return -1;
+    }
+
+private:
+    static constexpr std::size_t most_probes = 8;
+    struct entry {
+        word_key key;
+        token_id id = -1;
+    };
+
+    std::size_t slot(const word_key& key) const {
+        return static_cast<std::size_t>(spread(spread(key.low) ^ key.high) >> shift_);
+    }
+
+    int shift_;
+    std::vector<entry> slots_;
+};
+
+/// The merges of a vocabulary: what byte begins as, which pairs merge, and into what.
+struct merge_rules {
+    std::array<token_id, 256> byte_ids;  // -1: no token for this byte
+    pair_table ranks;
+    std::vector<token_id> results;  // by rank
+};
+
+/// The longest piece that is merged by scanning: up to here a scan beats a heap.
+inline constexpr std::size_t short_piece = 64;
+
+/// Merges ids[0..count) in place and returns how many are left; count ≤ short_piece. O(count²).
+inline std::size_t merge_short(const merge_rules& rules, token_id* ids, std::size_t count) {
+    std::array<std::uint32_t, short_piece> ranks;  // ranks[i]: of the pair (i, i + 1)
+    for (std::size_t i = 0; i + 1 < count; ++i) ranks[i] = rules.ranks.find(ids[i], ids[i + 1]);
+    while (count > 1) {
+        const auto pairs = ranks.begin() + static_cast<std::ptrdiff_t>(count - 1);
+        const auto best = std::min_element(ranks.begin(), pairs);
+        if (*best == no_rank) break;
+        const auto i = static_cast<std::size_t>(best - ranks.begin());
+        ids[i] = rules.results[*best];
+        std::copy(ids + i + 2, ids + count, ids + i + 1);
+        if (best + 1 != pairs) std::copy(best + 2, pairs, best + 1);
+        --count;
+        if (i > 0) ranks[i - 1] = rules.ranks.find(ids[i - 1], ids[i]);
+        if (i + 1 < count) ranks[i] = rules.ranks.find(ids[i], ids[i + 1]);
+    }
+    return count;
+}
+
+/// Writes the token of each byte of `piece` to `ids`; false when one has none.
+inline bool begin_merge(const merge_rules& rules, std::string_view piece, token_id* ids) {
+    bool all = true;
+    for (const char c : piece) {
+        *ids = rules.byte_ids[static_cast<unsigned char>(c)];
+        all = *ids++ >= 0 && all;
+    }
+    return all;
+}
+
+/// Merges long pieces in O(n log n): a list of what is left, linked both ways, and a heap of pairs
+/// to merge. Its buffers serve one piece after another.
+class long_merger {
+public:
+    /// Appends the tokens of `piece`, below 2³² bytes.
+    void merge(const merge_rules& rules, std::string_view piece, std::vector<token_id>& out) {
+        begin(rules, piece);
+        while (!heap_.empty()) {
+            const auto rank = static_cast<std::uint32_t>(heap_.front() >> 32);
+            const auto i = static_cast<std::uint32_t>(heap_.front());
+            std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
+            heap_.pop_back();
+            if (ranks_[i] != rank) continue;  // this pair is no more
+            const std::uint32_t gone = next_[i];
+            ids_[i] = rules.results[rank];
+            next_[i] = next_[gone];
+            if (next_[i] < ids_.size()) before_[next_[i]] = i;
+            ranks_[gone] = no_rank;
+            if (rate(rules, i)) std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
+            if (i > 0 && rate(rules, before_[i]))
+                std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
+        }
+        for (std::uint32_t i = 0; i < ids_.size(); i = next_[i]) out.push_back(ids_[i]);
+    }
+
+private:
+    void begin(const merge_rules& rules, std::string_view piece) {
+        const auto count = static_cast<std::uint32_t>(piece.size());
+        ids_.resize(count);
+        next_.resize(count);
+        before_.resize(count);
+        ranks_.resize(count);
+        heap_.clear();
+        begin_merge(rules, piece, ids_.data());
+        for (std::uint32_t i = 0; i < count; ++i) {
+            next_[i] = i + 1;
+            before_[i] = i - 1;
+            rate(rules, i);
+        }
+        std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
+    }
+
+    /// Finds the rank of the pair that begins at `i`; true when it has one, which then stands at
+    /// the end of heap_.
+    bool rate(const merge_rules& rules, std::uint32_t i) {
+        const std::uint32_t right = next_[i];
+        ranks_[i] = right < ids_.size() ? rules.ranks.find(ids_[i], ids_[right]) : no_rank;
+        if (ranks_[i] == no_rank) return false;
+        heap_.push_back(std::uint64_t{ranks_[i]} << 32 | i);
+        return true;
+    }
+
+    std::vector<token_id> ids_;
+    std::vector<std::uint32_t> next_, before_, ranks_;  // ranks_[i]: of the pair that begins at i
+    std::vector<std::uint64_t> heap_;  // rank << 32 | position: lowest rank, then leftmost
+};
+
+/// Appends the tokens of a piece. Every byte of it must have a token.
+inline void merge_piece(const merge_rules& rules, std::string_view piece, long_merger& merger,
+                        std::vector<token_id>& out) {
+    if (piece.size() > short_piece) return merger.merge(rules, piece, out);
+    std::array<token_id, short_piece> ids;
+    begin_merge(rules, piece, ids.data());
+    const std::size_t count = merge_short(rules, ids.data(), piece.size());
+    out.insert(out.end(), ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+}  // namespace detail
+}  // namespace gpt2::inline GPT2_ABI

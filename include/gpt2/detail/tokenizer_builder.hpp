@@ -1,0 +1,209 @@
+// From symbols to a tokenizer: what every form of tokenizer file comes down to.
+//
+// Files write bytes in GPT-2's byte alphabet and merges as pairs of such strings. The builder
+// gathers them with added tokens from any number of files, refuses what contradicts itself, and
+// names the line. It reads no format itself.
+//
+// Before: tokenizer.hpp. Next: tokenizer_files.hpp.
+#pragma once
+
+#include "../error.hpp"
+#include "../tokenizer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace gpt2::inline GPT2_ABI {
+namespace detail {
+
+/// GPT-2's byte alphabet: printable Latin-1 stands for itself, each other byte, in order, for the
+/// next character from U+0100 on. This is the way back: the byte of a character, or -1.
+inline constexpr auto byte_of_symbol = [] {
+    std::array<int, 0x144> bytes{};
+    bytes.fill(-1);
+    std::size_t next = 0x100;
+    for (int byte = 0; byte < 256; ++byte) {
+        const bool printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
+        bytes[printable ? static_cast<std::size_t>(byte) : next++] = byte;
+    }
+    return bytes;
+}();
+
+/// The bytes that a string of the vocabulary stands for, or nothing when a character of it is not
+/// in the byte alphabet.
+inline std::optional<std::string> symbol_bytes(std::string_view symbol) {
+    std::string bytes;
+    const char* const end = symbol.data() + symbol.size();
+    for (const char* at = symbol.data(); at != end;) {
+        const utf8_step step = read_utf8(at, end);
+        const bool known = step.what == utf8_step::kind::whole &&
+                           step.point < byte_of_symbol.size() && byte_of_symbol[step.point] >= 0;
+        if (!known) return std::nullopt;
+        bytes += static_cast<char>(byte_of_symbol[step.point]);
+        at += step.size;
+    }
+    return bytes;
+}
+
+/// A merge as files write it, and its number there: a line, or a place in an array.
+struct symbol_merge {
+    std::string_view left, right;
+    std::size_t number;
+};
+
+/// What all forms of tokenizer files come down to. The documents read must outlive it.
+class tokenizer_builder {
+public:
+    explicit tokenizer_builder(std::string_view folder) : folder_(folder) {}
+
+    /// A file's name for messages.
+    std::string name_of(std::string_view file) const {
+        return folder_.empty() ? std::string(file) : folder_ + "/" + std::string(file);
+    }
+
+    void take(std::string_view symbol, token_id id, const std::string& where);
+    void take_merges(const std::vector<symbol_merge>& merges, const std::string& where);
+    void add(added_token token, const std::string& where);
+    void mark_special(added_token named);
+    tokenizer finish(const std::string& where);
+
+    gpt2::cuts cuts = gpt2::cuts::words;
+    gpt2::prefix prefix = gpt2::prefix::none;
+
+private:
+    token_id id_of(std::string_view symbol, const std::string& where) const;
+
+    std::string folder_;
+    std::unordered_map<std::string_view, token_id> ids_;  // of symbols
+    std::vector<bool> taken_;                             // by id
+    std::unordered_map<std::string, std::size_t> place_;  // in added_, by content
+    std::vector<added_token> added_;
+    std::vector<merge> merges_;
+};
+
+/// Takes one entry of the vocabulary. The symbol must outlive the builder.
+inline void tokenizer_builder::take(std::string_view symbol, token_id id,
+                                    const std::string& where) {
+    const auto place = static_cast<std::size_t>(id);
+    if (place >= taken_.size()) taken_.resize(place + 1);
+    const bool fresh = ids_.emplace(symbol, id).second;
+    if (taken_[place] || !fresh)
+        fail(errc::bad_tokenizer, where,
+             detail::printable(symbol) + " has id " + std::to_string(id) +
+                 ", but one of the two is taken");
+    taken_[place] = true;
+}
+
+inline token_id tokenizer_builder::id_of(std::string_view symbol, const std::string& where) const {
+    const auto entry = ids_.find(symbol);
+    if (entry == ids_.end())
+        fail(errc::bad_tokenizer, where, "tokens of the vocabulary", detail::printable(symbol));
+    return entry->second;
+}
+
+inline void tokenizer_builder::take_merges(const std::vector<symbol_merge>& merges,
+                                           const std::string& where) {
+    if (merges.size() > most_tokens)
+        fail(errc::limit_exceeded, where, "at most 2^20 merges", std::to_string(merges.size()));
+    pair_table seen(merges.size());
+    merges_.reserve(merges.size());
+    std::string joined;
+    for (const auto& [left, right, number] : merges) {
+        const std::string here = where + std::to_string(number);
+        joined.assign(left).append(right);
+        const merge found{id_of(left, here), id_of(right, here), id_of(joined, here)};
+        if (seen.find(found.left, found.right) != no_rank)
+            fail(errc::bad_tokenizer, here, "a merge that comes twice");
+        seen.insert(found.left, found.right, 0);
+        merges_.push_back(found);
+    }
+}
+
+/// Adds a token that has an id; one that the vocabulary or an earlier file knows must agree.
+inline void tokenizer_builder::add(added_token token, const std::string& where) {
+    const auto require_id = [&](token_id known) {
+        if (known != token.id)
+            fail(errc::bad_tokenizer, where + ": " + detail::printable(token.content),
+                 "id " + std::to_string(known) + " as before", std::to_string(token.id));
+    };
+    if (const auto known = ids_.find(token.content); known != ids_.end()) require_id(known->second);
+    const auto [place, fresh] = place_.emplace(token.content, added_.size());
+    if (fresh)
+        added_.push_back(std::move(token));
+    else
+        require_id(added_[place->second].id);
+}
+
+/// Makes a named token special, as it is described, if it has an id at all.
+inline void tokenizer_builder::mark_special(added_token named) {
+    named.special = true;
+    if (const auto place = place_.find(named.content); place != place_.end()) {
+        added_token& known = added_[place->second];
+        named.id = known.id;
+        if (!known.special) known = std::move(named);
+    } else if (const auto known = ids_.find(named.content); known != ids_.end()) {
+        named.id = known->second;
+        place_.emplace(named.content, added_.size());
+        added_.push_back(std::move(named));
+    }
+}
+
+/// The tokenizer. A symbol is ordinary when it is bytes in the byte alphabet, unless it was added
+/// with those characters meant as they stand.
+inline tokenizer tokenizer_builder::finish(const std::string& where) {
+    vocabulary made;
+    for (const auto& [symbol, id] : ids_) {
+        auto bytes = symbol_bytes(symbol);
+        if (place_.contains(std::string(symbol)) && bytes != symbol) continue;
+        if (!bytes || bytes->empty())
+            fail(errc::bad_tokenizer, where, "characters of the byte alphabet",
+                 detail::printable(symbol));
+        if (made.tokens.size() <= static_cast<std::size_t>(id))
+            made.tokens.resize(static_cast<std::size_t>(id) + 1);
+        made.tokens[static_cast<std::size_t>(id)] = std::move(*bytes);
+    }
+    made.merges = std::move(merges_);
+    made.added = std::move(added_);
+    made.cuts = cuts;
+    made.prefix = prefix;
+    return tokenizer(std::move(made));
+}
+
+/// Splits "left right" at its one space.
+inline symbol_merge split_merge(std::string_view text, std::size_t number,
+                                const std::string& where) {
+    const auto space = text.find(' ');
+    const bool pair = space != text.npos && space > 0 && space + 1 < text.size() &&
+                      text.find(' ', space + 1) == text.npos;
+    if (!pair)
+        fail(errc::bad_tokenizer, where + std::to_string(number), "two parts with a space between",
+             detail::printable(text));
+    return {text.substr(0, space), text.substr(space + 1), number};
+}
+
+/// The lines of merges.txt: a first line that starts with "#version" is none, and empty lines are
+/// allowed at the end only. Lines may end in CR LF.
+inline std::vector<symbol_merge> read_merge_lines(std::string_view text, const std::string& where) {
+    std::vector<symbol_merge> merges;
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+    for (std::size_t number = 1; !text.empty(); ++number) {
+        std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(text.size(), line.size() + 1));
+        if (line.ends_with('\r')) line.remove_suffix(1);
+        if (number == 1 && line.starts_with("#version")) continue;
+        if (merges.size() == most_tokens)
+            fail(errc::limit_exceeded, where + std::to_string(number), "more than 2^20 merges");
+        merges.push_back(split_merge(line, number, where));
+    }
+    return merges;
+}
+
+}  // namespace detail
+}  // namespace gpt2::inline GPT2_ABI

@@ -1,0 +1,108 @@
+// The whole library in one include:
+//
+//     #include <gpt2/gpt2.hpp>
+//     auto model = gpt2::load("path/to/gpt2");
+//     std::cout << model.generate("Once upon a time").text;
+//
+// Every part can be included alone; README.md in this folder is the map.
+#pragma once
+
+#include "load.hpp"
+#include "session.hpp"
+#include "tokenizer_files.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gpt2::inline GPT2_ABI {
+
+/// How weights are kept in memory.
+enum class storage { as_stored, f32, f16, bf16, int8, int4 };
+
+struct load_options {
+    storage weights = storage::as_stored;  ///< today weights of any file are kept as f32
+    unsigned threads = 0;                  ///< 0: one per core
+};
+
+/// A model with its tokenizer: text in, text out. Cheap to copy, copies share the weights; const
+/// calls may run on any number of threads at once.
+class language_model {
+public:
+    explicit language_model(std::shared_ptr<const language_parts> parts)
+        : parts_(std::move(parts)) {}
+
+    /// Continues a prompt. Raises context_full for a prompt beyond the model's positions (before
+    /// any work), empty_prompt, invalid_argument, not_finite, no_candidate, and not_found for a
+    /// model without a tokenizer. Cancelling is no error: completion::why says so.
+    completion generate(std::string_view prompt, const options& how = {},
+                        const on_piece& callback = {}) const {
+        return generate(tokenizer().encode(prompt, how.prompt), how, callback);
+    }
+
+    /// Continues a prompt given as ids; the same otherwise.
+    completion generate(std::span<const token_id> prompt, const options& how = {},
+                        const on_piece& callback = {}) const;
+
+    /// Continues several prompts: item i is generate(prompts[i], how), to the bit.
+    std::vector<completion> generate(std::span<const std::string> prompts,
+                                     const options& how = {}) const {
+        std::vector<completion> results;
+        for (const auto& prompt : prompts) results.push_back(generate(prompt, how));
+        return results;
+    }
+
+    /// A running text that begins with `prefix`.
+    session start(std::string_view prefix = {}) const {
+        session text(parts_);
+        if (!prefix.empty()) text.feed(prefix);
+        return text;
+    }
+
+    /// Raises not_found when the model came without tokenizer files.
+    const gpt2::tokenizer& tokenizer() const { return parts_->text(); }
+    bool has_tokenizer() const { return parts_->tokenizer.has_value(); }
+    const gpt2::model& model() const { return parts_->model; }
+    const gpt2::config& config() const { return parts_->model.config(); }
+    /// What `load` used of the files, and what it ignored.
+    const gpt2::audit& audit() const { return parts_->audit; }
+
+private:
+    std::shared_ptr<const language_parts> parts_;
+};
+
+inline completion language_model::generate(std::span<const token_id> prompt, const options& how,
+                                           const on_piece& callback) const {
+    session text(parts_);
+    try {
+        text.feed(prompt, how.until);
+    } catch (const error& problem) {
+        if (problem.code() != errc::cancelled) throw;
+        completion nothing;
+        nothing.why = finish::cancelled;
+        return nothing;
+    }
+    return text.generate(how, callback);
+}
+
+/// Loads a model as it is downloaded: a Hugging Face folder with `config.json`, the weights as
+/// safetensors, and, unless ids are all that is needed, the tokenizer's files. Raises a gpt2::error
+/// that names file, tensor or key with what was expected and found.
+inline language_model load(const std::filesystem::path& folder, const load_options& how = {}) {
+    if (how.weights != storage::as_stored && how.weights != storage::f32)
+        throw error(errc::unsupported, "load: weights can be kept as f32 only so far");
+    auto loaded = load_model<float>(folder);
+    std::optional<tokenizer> words;
+    try {
+        words = load_tokenizer(folder);
+    } catch (const error& problem) {
+        if (problem.code() != errc::not_found) throw;  // no such files: ids in, ids out
+    }
+    return language_model(std::make_shared<const language_parts>(
+        std::move(loaded.model), std::move(words), std::move(loaded.audit), how.threads));
+}
+
+}  // namespace gpt2::inline GPT2_ABI

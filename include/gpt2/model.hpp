@@ -1,0 +1,172 @@
+// The whole network: token ids in, logits out.
+//
+// A model is its weights and nothing else; it never changes after it is made, and any number of
+// threads may run it at once, each with a state of its own.
+//
+// Before: layers.hpp, where the parts are. After: session.hpp, which runs it on a text.
+#pragma once
+
+#include "config.hpp"
+#include "layers.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace gpt2::inline GPT2_ABI {
+
+/// A GPT-2 computing in `Scalar`, which is float or double.
+template <class Scalar>
+class basic_model {
+public:
+    /// Takes the tensors of the config's shapes from `w`. Raises missing_tensor, wrong_shape,
+    /// unsupported (a tensor of integers), not_finite, truncated, bad_config, out_of_memory.
+    basic_model(const gpt2::config& c, const weight_scope& w)
+        : config_((c.validate(), c)),
+          wte_(w.fetch("wte.weight", {c.vocabulary_size, c.width})),
+          wpe_(position_vectors(w, c)),
+          ln_f_(w / "ln_f", c) {
+        for (std::size_t layer = 0; layer < c.layers; ++layer)
+            h_.emplace_back(w / "h" / layer, c, layer);
+        if (const auto* head = own_head(w, c)) lm_head_.emplace(*head);
+    }
+
+    const gpt2::config& config() const { return config_; }
+
+    /// True when the projection onto the vocabulary is the token embedding itself.
+    bool tied_head() const { return !lm_head_; }
+
+    /// Continues the state's text by `ids` (T ≥ 1) and writes the logits of its last R positions,
+    /// R = logits.rows() ≤ T, logits (R, V). Raises token_out_of_range, context_full (before any
+    /// work), cancelled; the state is then as before. The result is the same to the bit however
+    /// a text is cut into calls, and for any number of threads. O(T·parameters + T·S·C).
+    template <class Trace = no_trace>
+    void forward(std::span<const token_id> ids, state<Scalar>& s, view<Scalar> logits,
+                 Trace&& trace = {}) const {
+        check(ids, s, logits);
+        const auto start = s.kv.size();
+        try {
+            for (std::size_t done = 0; done < ids.size();) {
+                const auto t = std::min(ids.size() - done, s.work.rows());
+                const auto x = embed(ids.subspan(done, t), s, trace);  // (T, C)
+                for (const auto& block : h_) {
+                    if (s.stop.requested()) throw error(errc::cancelled, "forward: stopped early");
+                    block.forward(x, s, trace);  // (T, C)
+                }
+                s.kv.resize(s.kv.size() + t);
+                done += t;
+                project(x, ids.size() - done, s, logits, trace);
+            }
+        } catch (...) {
+            s.kv.resize(start);
+            throw;
+        }
+    }
+
+private:
+    static buffer<Scalar> position_vectors(const weight_scope& w, const gpt2::config& c);
+    static const stored_tensor* own_head(const weight_scope& w, const gpt2::config& c);
+
+    void check(std::span<const token_id> ids, const state<Scalar>& s, view<Scalar> logits) const;
+
+    /// Vectors of the tokens plus vectors of their positions: (T, C)
+    template <class Trace>
+    view<Scalar> embed(std::span<const token_id> ids, state<Scalar>& s, Trace&& trace) const {
+        const auto x = s.work.residual(ids.size());
+        const cview<Scalar> positions(wpe_.data() + s.kv.size() * config_.width, ids.size(),
+                                      config_.width);  // (T, C)
+        wte_.embed(ids, x);                            // (T, C)
+        show(trace, stage::token_embedding, 0, x);
+        if constexpr (observes<Trace>) {
+            eigen(s.work.branch(ids.size())) = eigen(positions);
+            show(trace, stage::position_embedding, 0, s.work.branch(ids.size()));
+        }
+        ops::add<Scalar>(x, positions);
+        show(trace, stage::embedding, 0, x);
+        return x;
+    }
+
+    /// The logits of those rows of x (T, C), a chunk with `later` positions after it, that are
+    /// asked for.
+    template <class Trace>
+    void project(view<Scalar> x, std::size_t later, state<Scalar>& s, view<Scalar> logits,
+                 Trace&& trace) const {
+        if (later >= logits.rows()) return;
+        const auto r = std::min(logits.rows() - later, x.rows());
+        const auto normed = s.work.normed(r);                             // (R, C)
+        const auto out = logits.row_block(logits.rows() - later - r, r);  // (R, V)
+        ln_f_.forward(x.row_block(x.rows() - r, r), normed);
+        show(trace, stage::ln_f, 0, normed);
+        (lm_head_ ? *lm_head_ : wte_).project(normed, out, *s.pool);
+        show(trace, stage::logits, 0, out);
+    }
+
+    gpt2::config config_;
+    layers::vocabulary<Scalar> wte_;
+    buffer<Scalar> wpe_;  // (T_max, C)
+    std::vector<layers::block<Scalar>> h_;
+    layers::layer_norm<Scalar> ln_f_;
+    std::optional<layers::vocabulary<Scalar>> lm_head_;
+};
+
+using model = basic_model<float>;
+
+/// The vectors of the positions there are; a file may hold more than the config uses.
+template <class Scalar>
+buffer<Scalar> basic_model<Scalar>::position_vectors(const weight_scope& w, const gpt2::config& c) {
+    const auto& stored = w.fetch("wpe.weight");
+    const auto shape = stored.shape();
+    if (shape.size() != 2 || shape[0] < c.context_length || shape[1] != c.width)
+        detail::fail(
+            errc::wrong_shape, w.path("wpe.weight"),
+            "(" + std::to_string(c.context_length) + " or more, " + std::to_string(c.width) + ")",
+            detail::shown_shape(shape));
+    buffer<Scalar> vectors(c.context_length * c.width);
+    stored.read_rows<Scalar>(0, c.context_length, vectors.span());
+    return vectors;
+}
+
+/// The stored head where it is not the token embedding: a head that differs wins even when the
+/// config says tied, as in Hugging Face transformers 5.
+template <class Scalar>
+const stored_tensor* basic_model<Scalar>::own_head(const weight_scope& w, const gpt2::config& c) {
+    if (!c.tied_head) return &w.fetch("lm_head.weight", {c.vocabulary_size, c.width});
+    if (!w.has("lm_head.weight")) return nullptr;
+    const auto& head = w.fetch("lm_head.weight", {c.vocabulary_size, c.width});
+    const auto& wte = w.fetch("wte.weight");
+    const std::size_t step = std::max<std::size_t>(detail::packing_block / c.width, 1);
+    buffer<Scalar> a(step * c.width), b(step * c.width);
+    for (std::size_t row = 0; row < c.vocabulary_size; row += step) {
+        const auto count = std::min(step, c.vocabulary_size - row), size = count * c.width;
+        head.read_rows<Scalar>(row, count, a.span().first(size));
+        wte.read_rows<Scalar>(row, count, b.span().first(size));
+        if (!std::equal(a.data(), a.data() + size, b.data())) return &head;
+    }
+    return nullptr;
+}
+
+template <class Scalar>
+void basic_model<Scalar>::check(std::span<const token_id> ids, const state<Scalar>& s,
+                                view<Scalar> logits) const {
+    if (ids.empty()) throw error(errc::invalid_argument, "forward: expected at least one token");
+    for (std::size_t i = 0; i < ids.size(); ++i)
+        if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= config_.vocabulary_size)
+            detail::fail(errc::token_out_of_range, "token " + std::to_string(i),
+                         "an id below " + std::to_string(config_.vocabulary_size),
+                         std::to_string(ids[i]));
+    if (ids.size() > s.kv.capacity() - s.kv.size())
+        detail::fail(errc::context_full, "forward",
+                     "at most " + std::to_string(s.kv.capacity()) + " positions",
+                     std::to_string(s.kv.size()) + " and " + std::to_string(ids.size()) + " more");
+    if (logits.rows() > ids.size() ||
+        (logits.rows() > 0 && logits.columns() != config_.vocabulary_size))
+        detail::fail(
+            errc::invalid_argument, "forward: logits",
+            "(R ≤ " + std::to_string(ids.size()) + ", " + std::to_string(config_.vocabulary_size) +
+                ")",
+            "(" + std::to_string(logits.rows()) + ", " + std::to_string(logits.columns()) + ")");
+}
+
+}  // namespace gpt2::inline GPT2_ABI

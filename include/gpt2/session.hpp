@@ -1,0 +1,323 @@
+// One running text: feed it, ask for logits, let it go on, fork it, rewind it.
+//
+// A session shares ownership of its model, so it cannot dangle. One thread at a time may use it;
+// any number of sessions may run on one model. After an exception, of ours or of a callback, it
+// still holds exactly the tokens that `tokens()` shows, and can go on.
+//
+// Before: model.hpp, tokenizer.hpp, sampler.hpp. After: gpt2.hpp, which makes sessions.
+#pragma once
+
+#include "detail/text_stream.hpp"
+#include "model.hpp"
+#include "sampler.hpp"
+#include "tokenizer.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gpt2::inline GPT2_ABI {
+
+/// What an end-of-text token does when it is drawn.
+enum class end_rule {
+    stop,   ///< it ends the generation and is not part of it
+    go_on,  ///< it is a token like any other
+};
+
+/// How to write.
+struct options {
+    std::size_t max_new_tokens = 64;
+    gpt2::sampling sampling = greedy();
+    std::uint64_t seed = 0;         ///< the same seed draws the same tokens, everywhere
+    std::vector<std::string> stop;  ///< text that ends the generation, never emitted; at most 64
+    end_rule at_end_of_text = end_rule::stop;
+    specials prompt = specials::as_text;  ///< whether "<|endoftext|>" in a prompt is a token
+    interruption until = {};              ///< stop token and deadline, heeded within a layer's work
+};
+
+/// A step of a generation, as the callback sees it. `text` is whole UTF-8 characters, and empty
+/// while a character or a possible stop text is incomplete; it is valid during the call only.
+struct piece {
+    std::string_view text;
+    token_id token = 0;
+    float log_prob = 0;  ///< natural logarithm, of the model's own distribution before any filter
+};
+
+enum class flow { go_on, stop };
+
+/// Called once per token. May raise: the exception reaches the caller, the session stays usable.
+using on_piece = std::function<flow(const piece&)>;
+
+enum class finish {
+    length,        ///< max_new_tokens were written
+    end_of_text,   ///< the model ended the text
+    stop_text,     ///< one of options::stop came up
+    callback,      ///< the callback asked to stop
+    cancelled,     ///< the stop token or the deadline
+    context_full,  ///< the model has no more positions
+};
+
+inline std::string_view name(finish why) {
+    constexpr std::string_view names[] = {"length",   "end_of_text", "stop_text",
+                                          "callback", "cancelled",   "context_full"};
+    return names[static_cast<std::size_t>(why)];
+}
+
+/// Counts, and seconds by the steady clock.
+struct statistics {
+    std::size_t prompt_tokens = 0, new_tokens = 0;
+    double prompt_seconds = 0;  ///< up to the logits behind the prompt
+    double decode_seconds = 0;  ///< from there to the end
+};
+
+struct completion {
+    std::string text;  ///< what the callback was given, concatenated
+    std::vector<token_id> tokens;
+    std::vector<float> log_probs;
+    finish why = finish::length;
+    statistics stats;
+};
+
+/// What a language model is made of; const and shared by all its sessions.
+struct language_parts {
+    language_parts(gpt2::model model_, std::optional<gpt2::tokenizer> tokenizer_,
+                   gpt2::audit audit_, unsigned threads)
+        : model(std::move(model_)),
+          tokenizer(std::move(tokenizer_)),
+          audit(std::move(audit_)),
+          pool(threads) {}
+
+    gpt2::model model;
+    std::optional<gpt2::tokenizer> tokenizer;  ///< none: ids in, ids out
+    gpt2::audit audit;
+    mutable thread_pool pool;
+
+    /// Raises not_found when the model came without tokenizer files.
+    const gpt2::tokenizer& text() const {
+        if (!tokenizer)
+            throw error(errc::not_found, "this model came without a tokenizer: feed it ids");
+        return *tokenizer;
+    }
+};
+
+class session {
+public:
+    explicit session(std::shared_ptr<const language_parts> parts)
+        : parts_(std::move(parts)), run_(std::make_unique<running>(*parts_)) {}
+
+    /// Continues the text. Text and tokens fed in parts are read as if fed at once, but each part
+    /// is cut into tokens on its own. Raises context_full before any work, token_out_of_range,
+    /// cancelled; nothing is fed then.
+    void feed(std::string_view text, specials rule = specials::as_text,
+              const interruption& until = {}) {
+        run();  // refuses a session that was moved from
+        feed(parts_->text().encode(text, rule), until);
+    }
+    void feed(std::span<const token_id> ids, const interruption& until = {});
+
+    /// (V): how well each token would follow; valid until the session changes. Raises empty_prompt
+    /// when nothing was fed, context_full when the last token lies beyond the model's positions.
+    std::span<const float> logits() const;
+
+    /// Writes on. An empty session begins with the model's begin-of-text token.
+    /// Raises invalid_argument (options), empty_prompt, not_finite, no_candidate.
+    completion generate(const options& how = {}, const on_piece& callback = {});
+
+    /// Another session with the same past. O(size).
+    session fork() const;
+
+    /// Forgets all but the first `length` tokens. Raises invalid_argument beyond size().
+    void rewind(std::size_t length);
+
+    std::size_t size() const { return run().tokens.size(); }
+    std::span<const token_id> tokens() const { return run().tokens; }
+
+private:
+    class generation;
+
+    struct running {
+        explicit running(const language_parts& parts)
+            : state(parts.model.config(), parts.pool),
+              logits(parts.model.config().vocabulary_size) {}
+
+        gpt2::state<float> state;
+        std::vector<token_id> tokens;  // all of them; the first state.kv.size() are computed
+        buffer<float> logits;          // (V), behind the last computed token
+    };
+
+    running& run() const {
+        if (!run_) throw error(errc::invalid_argument, "session: used after it was moved from");
+        return *run_;
+    }
+    /// Computes the tokens that are not computed yet.
+    void catch_up(const interruption& until) const;
+    void begin(const interruption& until);
+    std::string_view bytes(token_id id) const;
+
+    std::shared_ptr<const language_parts> parts_;
+    std::unique_ptr<running> run_;
+};
+
+inline void session::feed(std::span<const token_id> ids, const interruption& until) {
+    const auto before = run().tokens.size(), room = run().state.kv.capacity();
+    if (ids.empty()) return;
+    if (before + ids.size() > room)
+        detail::fail(errc::context_full, "feed",
+                     "at most " + std::to_string(room) + " tokens in all",
+                     std::to_string(before) + " and " + std::to_string(ids.size()) + " more");
+    run().tokens.insert(run().tokens.end(), ids.begin(), ids.end());
+    try {
+        catch_up(until);
+    } catch (...) {
+        run().tokens.resize(before);
+        throw;
+    }
+}
+
+inline void session::catch_up(const interruption& until) const {
+    auto& s = run().state;
+    const auto waiting = std::span<const token_id>(run().tokens).subspan(s.kv.size());
+    if (waiting.empty()) return;
+    s.stop = until;
+    parts_->model.forward(waiting, s, {run().logits.data(), 1, run().logits.size()});
+}
+
+inline std::span<const float> session::logits() const {
+    if (run().tokens.empty())
+        throw error(errc::empty_prompt, "logits: nothing was fed to this session yet");
+    catch_up({});
+    return run().logits.span();
+}
+
+inline session session::fork() const {
+    run();
+    session other(parts_);
+    other.run().tokens = run().tokens;
+    other.run().state.kv.copy_from(run().state.kv);
+    std::copy_n(run().logits.data(), run().logits.size(), other.run().logits.data());
+    return other;
+}
+
+inline void session::rewind(std::size_t length) {
+    if (length > size())
+        detail::fail(errc::invalid_argument, "rewind", "at most " + std::to_string(size()),
+                     std::to_string(length));
+    auto& kv = run().state.kv;
+    run().tokens.resize(length);
+    // The last token is computed anew for the logits behind it, unless they are there already.
+    if (kv.size() > length) kv.resize(length == 0 ? 0 : length - 1);
+}
+
+inline void session::begin(const interruption& until) {
+    const auto& first = parts_->model.config().begin_of_text;
+    if (!first)
+        throw error(errc::empty_prompt,
+                    "generate: an empty prompt, and the model names no begin-of-text token");
+    feed(std::span(&*first, 1), until);
+}
+
+/// The bytes of a token; none where the vocabulary is padded beyond the tokenizer.
+inline std::string_view session::bytes(token_id id) const {
+    if (!parts_->tokenizer || static_cast<std::size_t>(id) >= parts_->tokenizer->size()) return {};
+    return parts_->tokenizer->bytes(id);
+}
+
+/// One call of generate: the loop and what it gathers.
+class session::generation {
+public:
+    generation(session& text, const options& how, const on_piece& callback)
+        : text_(text),
+          how_(how),
+          callback_(callback),
+          sampler_(how.sampling, how.seed),
+          stream_(how.stop) {
+        // The prompt may end within a character, of at most 4 bytes, that the first token
+        // completes.
+        const auto past = text.tokens();
+        for (const token_id id : past.last(std::min<std::size_t>(past.size(), 4)))
+            stream_.skip(text.bytes(id));
+    }
+
+    completion run() {
+        const auto begun = clock::now();
+        prompted_ = begun;
+        try {
+            result_.why = write();
+        } catch (const error& problem) {
+            if (problem.code() != errc::cancelled) throw;
+            result_.why = finish::cancelled;
+        }
+        const std::chrono::duration<double> prompt = prompted_ - begun,
+                                            decode = clock::now() - prompted_;
+        result_.stats.new_tokens = result_.tokens.size();
+        result_.stats.prompt_seconds = prompt.count();
+        result_.stats.decode_seconds = decode.count();
+        return std::move(result_);
+    }
+
+private:
+    using clock = std::chrono::steady_clock;
+
+    finish write() {
+        if (text_.size() == 0) text_.begin(how_.until);
+        result_.stats.prompt_tokens = text_.size();
+        while (result_.tokens.size() < how_.max_new_tokens) {
+            if (full()) return finish::context_full;
+            text_.catch_up(how_.until);
+            if (result_.tokens.empty()) prompted_ = clock::now();
+            const draw next = sampler_.next(text_.run().logits.span(), text_.size());
+            if (ends(next.token)) {
+                if (const auto rest = stream_.finish(); !rest.empty()) emit(rest, next);
+                return finish::end_of_text;
+            }
+            append(next);
+            auto shown = stream_.push(text_.bytes(next.token));
+            const bool last = result_.tokens.size() == how_.max_new_tokens || full();
+            if (last && !stream_.stopped()) shown += stream_.finish();
+            const auto wish = emit(shown, next);
+            if (stream_.stopped()) return finish::stop_text;
+            if (wish == flow::stop) return finish::callback;
+        }
+        return finish::length;
+    }
+
+    /// A token beyond the last position can be drawn, but nothing can follow it.
+    bool full() const { return text_.size() > text_.run().state.kv.capacity(); }
+
+    bool ends(token_id id) const {
+        const auto& ids = text_.parts_->model.config().end_of_text;
+        return how_.at_end_of_text == end_rule::stop &&
+               std::find(ids.begin(), ids.end(), id) != ids.end();
+    }
+
+    void append(const draw& next) {
+        text_.run().tokens.push_back(next.token);
+        result_.tokens.push_back(next.token);
+        result_.log_probs.push_back(next.log_prob);
+    }
+
+    flow emit(const std::string& shown, const draw& next) {
+        result_.text += shown;
+        return callback_ ? callback_({shown, next.token, next.log_prob}) : flow::go_on;
+    }
+
+    session& text_;
+    const options& how_;
+    const on_piece& callback_;
+    gpt2::sampler sampler_;
+    detail::text_stream stream_;
+    completion result_;
+    clock::time_point prompted_;
+};
+
+inline completion session::generate(const options& how, const on_piece& callback) {
+    return generation(*this, how, callback).run();
+}
+
+}  // namespace gpt2::inline GPT2_ABI

@@ -1,0 +1,403 @@
+// Text to token ids and back: GPT-2's byte-level BPE, added tokens, and a decoder for streams.
+//
+// Any bytes encode and decode to themselves: nothing is normalised, and bytes that are no UTF-8
+// are kept. Ids equal those of tiktoken and Hugging Face tokenizers on every valid text. A
+// tokenizer is a value that knows no file (tokenizer_files.hpp reads those) and keeps no cache:
+// const calls may run on any number of threads.
+//
+// Read before: error.hpp; for the two steps of encode, detail/scanner.hpp and detail/bpe.hpp.
+#pragma once
+
+#include "error.hpp"
+#include "detail/added_tokens.hpp"
+#include "detail/bpe.hpp"
+#include "detail/scanner.hpp"
+#include "detail/utf8.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace gpt2::inline GPT2_ABI {
+
+/// Two neighbours that become one token. Its rank is its place in the list of merges.
+struct merge {
+    token_id left, right, result;
+};
+
+/// How a text is cut before merging.
+enum class cuts {
+    words,  ///< by GPT-2's pattern: words with the space before them, numbers, signs, white space
+    none,   ///< not at all
+};
+
+/// What is put before each stretch of text between added tokens.
+enum class prefix {
+    none,
+    space,  ///< a space, unless the stretch begins with U+0020 or is empty
+};
+
+/// What a tokenizer is made of.
+struct vocabulary {
+    std::vector<std::string> tokens;  ///< the bytes of each id; empty: no ordinary token
+    std::vector<gpt2::merge> merges;  ///< by rank
+    std::vector<added_token> added;   ///< may bring further ids, or name ids of `tokens`
+    gpt2::cuts cuts = gpt2::cuts::words;
+    gpt2::prefix prefix = gpt2::prefix::none;
+};
+
+/// What added tokens are in a text.
+enum class specials {
+    as_text,    ///< encode: characters like any other, so no text can write a control token;
+                ///< decode: their literal text
+    as_tokens,  ///< encode: found and turned into their ids; decode: their literal text
+    skip,       ///< encode: found, and the special ones among them left out; decode: left out
+};
+
+/// Byte-level BPE. Const calls are thread-safe; nothing in it changes after it is made.
+class tokenizer {
+public:
+    /// The longest text that encode takes, in bytes; 2³¹ − 1 tokens are out of its reach.
+    static constexpr std::size_t most_text_bytes = std::size_t{64} << 20;
+
+    /// Checks the whole vocabulary, and that every id has one meaning. Raises errc::bad_tokenizer
+    /// (an id without a token or with two, a merge that does not join its parts or comes twice),
+    /// errc::limit_exceeded (above 2²⁰ tokens or merges, 64 MiB of bytes, 1024 bytes of an added
+    /// token).
+    explicit tokenizer(vocabulary from);
+
+    /// The ids of `text`, which may be any bytes. Raises errc::limit_exceeded above
+    /// most_text_bytes, errc::invalid_argument at a byte that the vocabulary has no token for.
+    /// O(n log n) at worst, in practice linear.
+    std::vector<token_id> encode(std::string_view text, specials mode = specials::as_text) const {
+        std::vector<token_id> ids;
+        encode_to(ids, text, mode);
+        return ids;
+    }
+
+    /// As encode, behind what `ids` holds already; on an error `ids` is as it was.
+    void encode_to(std::vector<token_id>& ids, std::string_view text,
+                   specials mode = specials::as_text) const;
+
+    /// The exact bytes of the ids, one after another; they need not be UTF-8 (utf8_stream makes
+    /// them so). Raises errc::token_out_of_range naming the position.
+    std::string decode(std::span<const token_id> ids, specials mode = specials::as_text) const;
+
+    /// The number of ids, V: every id in [0, V) is a token.
+    std::size_t size() const noexcept { return ends_.size(); }
+
+    /// The bytes of one token, valid as long as the tokenizer. Raises errc::token_out_of_range.
+    std::string_view bytes(token_id id) const {
+        require_id(id, "bytes");
+        const auto i = static_cast<std::size_t>(id);
+        const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
+        return std::string_view(bytes_).substr(begin, ends_[i] - begin);
+    }
+
+    /// Whether the token controls the model rather than stands for text. Raises
+    /// errc::token_out_of_range.
+    bool is_special(token_id id) const {
+        require_id(id, "is_special");
+        return special_[static_cast<std::size_t>(id)];
+    }
+
+    /// The lowest id with exactly these bytes, if any. O(V): look once and keep it.
+    std::optional<token_id> find(std::string_view bytes) const;
+
+    /// The pieces that encode merges each by itself, as views into `text`: its first step, for
+    /// those who want to watch. They concatenate to `text`; prefix::space is not shown.
+    std::vector<std::string_view> pieces(std::string_view text) const;
+
+private:
+    void take_bytes(const std::vector<std::string>& tokens);
+    void take_added(vocabulary& from);
+    void take_tokens(const std::vector<std::string>& tokens);
+    void take_merges(const std::vector<merge>& merges);
+    void take_words();
+
+    void require_id(token_id id, std::string_view where) const {
+        if (id < 0 || static_cast<std::size_t>(id) >= size())
+            detail::fail(errc::token_out_of_range, where, "a token below " + std::to_string(size()),
+                         std::to_string(id));
+    }
+    void require_tokens_for(std::string_view stretch, std::size_t offset) const;
+    void encode_marked(std::vector<token_id>& ids, std::string_view text, specials mode) const;
+    void encode_stretch(std::vector<token_id>& ids, std::string_view stretch,
+                        detail::long_merger& merger) const;
+    void encode_pieces(std::vector<token_id>& ids, std::string_view stretch,
+                       detail::long_merger& merger) const;
+    const char* next_cut(const char* at, const char* end) const {
+        return cuts_ == cuts::words ? detail::piece_end(at, end) : end;
+    }
+
+    std::string bytes_;              // of all tokens, one after another
+    std::vector<std::size_t> ends_;  // where each ends in bytes_
+    std::vector<bool> special_;      // by id
+    detail::merge_rules rules_;
+    detail::word_table words_;
+    detail::added_tokens raw_, normalized_;  // the two rounds in which they are looked for
+    cuts cuts_;
+    prefix prefix_;
+    bool complete_ = false;  // every byte has a token
+};
+
+/// Turns bytes that arrive in any portions into whole UTF-8 characters. Ill-formed bytes become
+/// U+FFFD, one for each maximal subpart as Unicode defines it, as soon as they are known to be
+/// wrong; at most three bytes wait. The portions concatenate to what one push of everything gives.
+class utf8_stream {
+public:
+    /// The characters that `bytes` completes or spoils. O(n).
+    std::string push(std::string_view bytes);
+
+    /// What is left of a character that never ended, as one U+FFFD or nothing; then it begins anew.
+    std::string finish() { return std::exchange(held_, {}).empty() ? "" : replacement; }
+
+    /// The bytes that wait for the rest of their character.
+    std::string_view pending() const noexcept { return held_; }
+
+private:
+    static constexpr const char* replacement = "\xEF\xBF\xBD";  // U+FFFD
+    std::string held_;
+};
+
+// ------------------------------------------------------------------------------------------------
+
+inline tokenizer::tokenizer(vocabulary from) : cuts_(from.cuts), prefix_(from.prefix) {
+    take_bytes(from.tokens);
+    take_added(from);
+    take_tokens(from.tokens);
+    take_merges(from.merges);
+    take_words();
+}
+
+/// The ordinary tokens of one byte each, with which merging begins.
+inline void tokenizer::take_bytes(const std::vector<std::string>& tokens) {
+    rules_.byte_ids.fill(-1);
+    const std::size_t count = std::min(tokens.size(), detail::most_tokens);
+    for (std::size_t id = 0; id < count; ++id) {
+        if (tokens[id].size() != 1) continue;
+        token_id& known = rules_.byte_ids[static_cast<unsigned char>(tokens[id].front())];
+        if (known >= 0)
+            detail::fail(errc::bad_tokenizer, "token " + std::to_string(id), "bytes of its own",
+                         detail::printable(tokens[id]) + ", as token " + std::to_string(known));
+        known = static_cast<token_id>(id);
+    }
+    complete_ =
+        std::find(rules_.byte_ids.begin(), rules_.byte_ids.end(), -1) == rules_.byte_ids.end();
+}
+
+/// Checks the added tokens, gives each its place among from.tokens, and sorts them by round.
+inline void tokenizer::take_added(vocabulary& from) {
+    std::vector<added_token> rounds[2];
+    std::set<std::string_view> contents;
+    for (const added_token& token : from.added) {
+        const std::string where = "added token " + detail::printable(token.content);
+        if (token.content.empty()) detail::fail(errc::bad_tokenizer, where, "no content");
+        if (token.content.size() > 1024)
+            detail::fail(errc::limit_exceeded, where, "at most 1024 bytes",
+                         std::to_string(token.content.size()));
+        if (token.id < 0 || static_cast<std::size_t>(token.id) >= detail::most_tokens)
+            detail::fail(errc::bad_tokenizer, where, "an id from 0 to 2^20 - 1",
+                         std::to_string(token.id));
+        if (!contents.insert(token.content).second)
+            detail::fail(errc::bad_tokenizer, where, "it is added twice");
+        const auto id = static_cast<std::size_t>(token.id);
+        if (id >= from.tokens.size()) from.tokens.resize(id + 1);
+        if (special_.size() <= id) special_.resize(id + 1);
+        if (!from.tokens[id].empty() && from.tokens[id] != token.content)
+            detail::fail(errc::bad_tokenizer, where, "an id of its own",
+                         std::to_string(id) + ", which is " + detail::printable(from.tokens[id]));
+        from.tokens[id] = token.content;
+        special_[id] = token.special;
+        rounds[token.normalized].push_back(token);
+    }
+    raw_ = detail::added_tokens(std::move(rounds[0]));
+    normalized_ = detail::added_tokens(std::move(rounds[1]));
+}
+
+inline void tokenizer::take_tokens(const std::vector<std::string>& tokens) {
+    if (tokens.empty()) detail::fail(errc::bad_tokenizer, "vocabulary", "it is empty");
+    if (tokens.size() > detail::most_tokens)
+        detail::fail(errc::limit_exceeded, "vocabulary", "at most 2^20 tokens",
+                     std::to_string(tokens.size()));
+    std::size_t total = 0;
+    for (std::size_t id = 0; id < tokens.size(); ++id) {
+        if (tokens[id].empty())
+            detail::fail(errc::bad_tokenizer, "vocabulary",
+                         "id " + std::to_string(id) + " has no token");
+        total += tokens[id].size();
+        if (total > most_text_bytes)
+            detail::fail(errc::limit_exceeded, "vocabulary", "more than 64 MiB of tokens");
+    }
+    special_.resize(tokens.size());
+    bytes_.reserve(total);
+    ends_.reserve(tokens.size());
+    for (const std::string& token : tokens) {
+        bytes_ += token;
+        ends_.push_back(bytes_.size());
+    }
+}
+
+inline void tokenizer::take_merges(const std::vector<merge>& merges) {
+    if (merges.size() > detail::most_tokens)
+        detail::fail(errc::limit_exceeded, "merges", "at most 2^20", std::to_string(merges.size()));
+    rules_.ranks = detail::pair_table(merges.size());
+    rules_.results.reserve(merges.size());
+    for (const merge& m : merges) {
+        const auto rank = static_cast<std::uint32_t>(rules_.results.size());
+        const std::string where = "merge " + std::to_string(rank);
+        const std::string_view left = bytes(m.left), right = bytes(m.right),
+                               joined = bytes(m.result);
+        if (!joined.starts_with(left) || joined.substr(left.size()) != right)
+            detail::fail(errc::bad_tokenizer, where,
+                         detail::printable(left, 40) + " and " + detail::printable(right, 40) + " joined",
+                         detail::printable(joined, 40));
+        if (rules_.ranks.find(m.left, m.right) != detail::no_rank)
+            detail::fail(errc::bad_tokenizer, where, "it comes twice");
+        rules_.ranks.insert(m.left, m.right, rank);
+        rules_.results.push_back(m.result);
+    }
+}
+
+/// The short tokens that merging reaches from their own bytes: only for these a look at the table
+/// may stand for merging. Any list of merges is allowed, so each token is tried.
+inline void tokenizer::take_words() {
+    words_ = detail::word_table(size());
+    std::array<token_id, detail::longest_word> ids;
+    for (std::size_t id = 0; id < size(); ++id) {
+        const std::string_view word = bytes(static_cast<token_id>(id));
+        if (word.size() > detail::longest_word) continue;
+        if (!detail::begin_merge(rules_, word, ids.data())) continue;
+        if (detail::merge_short(rules_, ids.data(), word.size()) == 1 &&
+            ids[0] == static_cast<token_id>(id))
+            words_.insert(detail::read_word(word.data(), word.size(), word.data() + word.size()),
+                          ids[0]);
+    }
+}
+
+inline void tokenizer::encode_to(std::vector<token_id>& ids, std::string_view text,
+                                 specials mode) const {
+    if (text.size() > most_text_bytes)
+        detail::fail(errc::limit_exceeded, "encode", "at most 64 MiB of text",
+                     std::to_string(text.size()) + " bytes");
+    const std::size_t before = ids.size();
+    try {
+        encode_marked(ids, text, mode);
+    } catch (...) {
+        ids.resize(before);
+        throw;
+    }
+}
+
+inline void tokenizer::encode_marked(std::vector<token_id>& ids, std::string_view text,
+                                     specials mode) const {
+    detail::long_merger merger;
+    const auto on_text = [&](std::string_view stretch) {
+        if (!complete_)
+            require_tokens_for(stretch, static_cast<std::size_t>(stretch.data() - text.data()));
+        encode_stretch(ids, stretch, merger);
+    };
+    const auto on_token = [&](const added_token& token) {
+        if (!token.special || mode != specials::skip) ids.push_back(token.id);
+    };
+    if (mode == specials::as_text) {
+        on_text(text);
+        return;
+    }
+    raw_.split(
+        text, [&](std::string_view stretch) { normalized_.split(stretch, on_text, on_token); },
+        on_token);
+}
+
+inline void tokenizer::require_tokens_for(std::string_view stretch, std::size_t offset) const {
+    constexpr char digits[] = "0123456789abcdef";
+    const auto require = [&](unsigned char byte, std::size_t at) {
+        if (rules_.byte_ids[byte] >= 0) return;
+        detail::fail(errc::invalid_argument, "encode",
+                     std::string("the vocabulary has no token for the byte 0x") +
+                         digits[byte >> 4] + digits[byte & 15] + " at offset " +
+                         std::to_string(at));
+    };
+    if (prefix_ == prefix::space && !stretch.empty()) require(' ', offset);
+    for (const char c : stretch) require(static_cast<unsigned char>(c), offset++);
+}
+
+inline void tokenizer::encode_stretch(std::vector<token_id>& ids, std::string_view stretch,
+                                      detail::long_merger& merger) const {
+    if (prefix_ == prefix::none || stretch.empty() || stretch.front() == ' ')
+        encode_pieces(ids, stretch, merger);
+    else
+        encode_pieces(ids, " " + std::string(stretch), merger);
+}
+
+inline void tokenizer::encode_pieces(std::vector<token_id>& ids, std::string_view stretch,
+                                     detail::long_merger& merger) const {
+    const char* const end = stretch.data() + stretch.size();
+    for (const char* at = stretch.data(); at != end;) {
+        const char* const next = next_cut(at, end);
+        const auto size = static_cast<std::size_t>(next - at);
+        const token_id word =
+            size <= detail::longest_word ? words_.find(detail::read_word(at, size, end)) : -1;
+        if (word >= 0)
+            ids.push_back(word);
+        else
+            detail::merge_piece(rules_, {at, size}, merger, ids);
+        at = next;
+    }
+}
+
+inline std::string tokenizer::decode(std::span<const token_id> ids, specials mode) const {
+    std::string text;
+    text.reserve(4 * ids.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        require_id(ids[i], "ids[" + std::to_string(i) + "]");
+        if (mode != specials::skip || !is_special(ids[i])) text += bytes(ids[i]);
+    }
+    return text;
+}
+
+inline std::optional<token_id> tokenizer::find(std::string_view wanted) const {
+    for (std::size_t id = 0; id < size(); ++id)
+        if (bytes(static_cast<token_id>(id)) == wanted) return static_cast<token_id>(id);
+    return std::nullopt;
+}
+
+inline std::vector<std::string_view> tokenizer::pieces(std::string_view text) const {
+    std::vector<std::string_view> list;
+    const char* const end = text.data() + text.size();
+    for (const char* at = text.data(); at != end;) {
+        const char* const next = next_cut(at, end);
+        list.emplace_back(at, static_cast<std::size_t>(next - at));
+        at = next;
+    }
+    return list;
+}
+
+inline std::string utf8_stream::push(std::string_view bytes) {
+    const std::string all = std::exchange(held_, {}).append(bytes);
+    const char* const end = all.data() + all.size();
+    std::string text;
+    for (const char* at = all.data(); at != end;) {
+        const detail::utf8_step step = detail::read_utf8(at, end);
+        if (step.what == detail::utf8_step::kind::cut) {
+            held_.assign(at, end);
+            break;
+        }
+        if (step.what == detail::utf8_step::kind::whole)
+            text.append(at, step.size);
+        else
+            text += replacement;
+        at += step.size;
+    }
+    return text;
+}
+
+}  // namespace gpt2::inline GPT2_ABI

@@ -1,0 +1,182 @@
+// JSON from strangers. Numbers in brackets are those of the project's list of hazards.
+#include "../support/catch.hpp"
+#include "../support/files.hpp"
+
+#include <gpt2/detail/json.hpp>
+
+#include <chrono>
+#include <clocale>
+#include <cstdint>
+#include <string>
+#include <thread>
+
+#include <pthread.h>
+
+using gpt2::errc;
+using namespace gpt2::detail;
+using namespace std::string_literals;
+
+namespace {
+
+std::string nested(std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); }
+
+template <class Action>
+double seconds(Action&& action) {
+    const auto start = std::chrono::steady_clock::now();
+    action();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+bool printable(const std::string& text) {
+    for (const char c : text)
+        if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f)
+            return false;
+    return true;
+}
+
+json_fields fields_of(const nlohmann::json& document) {
+    return {document, "config.json", errc::bad_config};
+}
+
+}  // namespace
+
+TEST_CASE("what is not exactly one JSON value is refused [130, 131]", "[files][json]") {
+    const std::string text = GENERATE(values<std::string>({
+        "", " ", "{", "[1,]", R"({"a":1,})", "{'a':1}", "{a:1}", "// c\n1", "/* c */ 1", "NaN",
+        "Infinity", "-Infinity", "1e999", "-1e999", R"([1e999])", "1 2", "{}{}", "{} x", "nul",
+        "01", "+1", ".5", "1.", "0x10", "\"", "\"\\q\"", "\"\\ud800\"", "\"\\udc00\\ud800\"",
+        "\"\n\"", "\"\x01\"", "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"",
+        "\"\xe2\x82\"", "\xff", "\xEF\xBB\xBF{}", "\xEF\xBB\xBF", "{}\0"s, "{\"a\":1}\0garbage"s,
+        "\0"s, "\"a\0b\""s}));
+    CAPTURE(quoted(text));
+    CHECK_ERROR(errc::bad_json, parse_json(text, "f.json"));
+    const auto problem = test::error_of([&] { parse_json(text, "f.json"); });
+    REQUIRE(problem);
+    CHECK(printable(problem->what()));
+    CHECK_THAT(problem->what(), Catch::Matchers::StartsWith("f.json: "));
+}
+
+TEST_CASE("JSON proper is read", "[files][json]") {
+    const auto document = parse_json(
+        R"( {"a":[1,-2,3.5,1e3,true,false,null,"é\u00e9\ud83d\ude00\u0000"],"b":{"a":{}},"":[[]]} )",
+        "f.json");
+    CHECK(document == nlohmann::json::parse(R"({"a":[1,-2,3.5,1e3,true,false,null,
+        "é\u00e9\ud83d\ude00\u0000"],"b":{"a":{}},"":[[]]})"));
+    CHECK(parse_json("18446744073709551615", "f").is_number_unsigned());
+    CHECK(parse_json("[[1],[2,[3]],4]", "f").dump() == "[[1],[2,[3]],4]");
+}
+
+TEST_CASE("the position of a mistake is named [013]", "[files][json]") {
+    const auto problem = test::error_of([] { parse_json("{\"a\": \x01}", "f.json"); });
+    REQUIRE(problem);
+    CHECK(problem->what() == "f.json: expected valid JSON, found an error at byte 7"s);
+}
+
+TEST_CASE("duplicate keys at any level [132]", "[files][json]") {
+    CHECK_ERROR(errc::bad_json, parse_json(R"({"n_layer":1,"n_layer":1})", "f"));
+    CHECK_ERROR(errc::bad_json, parse_json(R"([{"x":{"a":1,"b":2,"a":3}}])", "f"));
+    CHECK_ERROR(errc::bad_json, parse_json(R"({"a":1,"\u0061":2})", "f"));
+    CHECK_ERROR(errc::bad_json, parse_json(R"({"a":null,"a":null})", "f"));
+    CHECK_NOTHROW(parse_json(R"({"a":{"a":1},"b":{"a":1}})", "f"));
+}
+
+TEST_CASE("depth is limited [127]", "[files][json]") {
+    CHECK_NOTHROW(parse_json(nested(64), "f"));
+    CHECK_ERROR(errc::bad_json, parse_json(nested(65), "f"));
+    std::string objects;
+    for (int i = 0; i < 65; ++i) objects += R"({"a":)";
+    CHECK_ERROR(errc::bad_json, parse_json(objects, "f"));
+    const std::string deep(10'000'000, '[');
+    CHECK(seconds([&] {
+              CHECK_ERROR(errc::bad_json, parse_json(deep, "f", {deep.size(), 64, 1u << 22}));
+          }) < 0.5);
+}
+
+TEST_CASE("the deepest allowed document needs little stack [128]", "[files][json]") {
+    pthread_attr_t attributes;
+    REQUIRE(pthread_attr_init(&attributes) == 0);
+    REQUIRE(pthread_attr_setstacksize(&attributes, 200 * 1024) == 0);
+    pthread_t thread{};
+    bool done = false;
+    const auto body = [](void* flag) -> void* {
+        *static_cast<bool*>(flag) = parse_json(nested(64), "f").is_array();
+        return nullptr;
+    };
+    REQUIRE(pthread_create(&thread, &attributes, body, &done) == 0);
+    pthread_join(thread, nullptr);
+    pthread_attr_destroy(&attributes);
+    CHECK(done);
+}
+
+TEST_CASE("bytes and values are limited [049, 129]", "[files][json]") {
+    json_limits limits;
+    limits.bytes = 8;
+    CHECK_NOTHROW(parse_json("[1,2,34]", "f", limits));
+    CHECK_ERROR(errc::limit_exceeded, parse_json("[1,2,345]", "f", limits));
+    limits = {};
+    limits.values = 4;
+    CHECK_NOTHROW(parse_json("[1,{\"a\":2}]", "f", limits));
+    CHECK_ERROR(errc::limit_exceeded, parse_json("[1,{\"a\":2},3]", "f", limits));
+
+    const test::scratch_folder folder;
+    test::write_file(folder / "large.json", std::string((1u << 20) + 1, ' '));
+    CHECK_ERROR(errc::limit_exceeded, read_json(folder / "large.json"));
+    test::write_file(folder / "small.json", "{}");
+    CHECK(read_json(folder / "small.json").is_object());
+    CHECK_ERROR(errc::not_found, read_json(folder / "absent.json"));
+}
+
+TEST_CASE("memory that runs out is a typed error [145]", "[files][json]") {
+    struct exhausted : json_builder {
+        using json_builder::json_builder;
+        bool null() { throw std::bad_alloc(); }
+        bool boolean(bool) { throw std::length_error("too long"); }
+        bool number_unsigned(std::uint64_t) { throw nlohmann::json::type_error::create(1, "x", {}); }
+    };
+    const auto parse = [](std::string_view text) {
+        exhausted handler("f", {});
+        sax_parse_json(text, "f", handler);
+    };
+    CHECK_ERROR(errc::out_of_memory, parse("null"));
+    CHECK_ERROR(errc::out_of_memory, parse("true"));
+    CHECK_ERROR(errc::bad_json, parse("1"));
+}
+
+TEST_CASE("fields are read with type and range [133, 138]", "[files][json]") {
+    const auto document = parse_json(
+        R"({"one":1,"minus":-1,"zero":0,"half":1.5,"text":"12","e":1e3,"big":4294967296,
+            "huge":18446744073709551616,"null":null,"yes":true,"tiny":1e-400,"list":[1],"obj":{}})",
+        "f");
+    const auto fields = fields_of(document);
+    CHECK(fields.integer("one", {1, 9}) == 1u);
+    CHECK_FALSE(fields.integer("absent", {1, 9}));
+    for (const char* key : {"minus", "zero", "half", "text", "e", "big", "huge", "null", "yes",
+                            "tiny", "list", "obj"})
+        CHECK_ERROR(errc::bad_config, fields.integer(key, {1, 9}));
+    CHECK(fields.positive_real("half") == 1.5);
+    CHECK(fields.positive_real("one") == 1.0);
+    CHECK(fields.positive_real("e") == 1000.0);
+    for (const char* key : {"minus", "zero", "text", "null", "yes", "tiny", "list", "obj"})
+        CHECK_ERROR(errc::bad_config, fields.positive_real(key));
+    CHECK(fields.boolean("yes") == true);
+    CHECK_ERROR(errc::bad_config, fields.boolean("one"));
+    CHECK_ERROR(errc::bad_config, fields.boolean("null"));
+    CHECK(fields.text("text") == "12");
+    CHECK_ERROR(errc::bad_config, fields.text("one"));
+    CHECK(fields.given("one"));
+    CHECK_FALSE(fields.given("null"));
+    CHECK_FALSE(fields.given("absent"));
+    CHECK_ERROR(errc::bad_config, fields_of(document["list"]));
+    const auto problem = test::error_of([&] { fields.integer("minus", {1, 9}); });
+    REQUIRE(problem);
+    CHECK(problem->what() == "config.json: minus: expected an integer from 1 to 9, found -1"s);
+}
+
+TEST_CASE("numbers do not depend on the locale [144]", "[files][json]") {
+    const std::string saved = std::setlocale(LC_ALL, nullptr);
+    const bool german = std::setlocale(LC_ALL, "de_DE.UTF-8") || std::setlocale(LC_ALL, "de_DE");
+    if (!german) WARN("skipped: no German locale is installed");
+    const auto document = parse_json(R"({"epsilon":1.5e-5})", "f");
+    std::setlocale(LC_ALL, saved.c_str());
+    CHECK(document["epsilon"].get<double>() == 1.5e-5);
+}
