@@ -65,8 +65,8 @@ TEST_CASE("every source reads by offset, whole or not at all", "[files]") {
     sources.push_back(std::make_unique<file_source>(folder / "f"));
     sources.push_back(std::make_unique<stream_source>(folder / "f"));
     sources.push_back(std::make_unique<memory_source>("f", view));
-    sources.push_back(std::make_unique<memory_source>(
-        "f", std::vector<std::byte>(view.begin(), view.end())));
+    sources.push_back(
+        std::make_unique<memory_source>("f", std::vector<std::byte>(view.begin(), view.end())));
     for (const auto& source : sources) {
         CHECK(source->size() == 10);
         CHECK(text_at(*source, 3, 4) == "3456");
@@ -74,7 +74,8 @@ TEST_CASE("every source reads by offset, whole or not at all", "[files]") {
         CHECK(text_at(*source, 10, 0).empty());
         CHECK_ERROR(errc::truncated, text_at(*source, 7, 4));
         CHECK_ERROR(errc::truncated, text_at(*source, 11, 0));
-        CHECK_ERROR(errc::truncated, text_at(*source, std::numeric_limits<std::uint64_t>::max(), 2));
+        CHECK_ERROR(errc::truncated,
+                    text_at(*source, std::numeric_limits<std::uint64_t>::max(), 2));
         CHECK(text_at(*source, 9, 1) == "9");  // usable after an error
         const auto problem = test::error_of([&] { text_at(*source, 7, 4); });
         REQUIRE(problem);

@@ -27,7 +27,7 @@ double seconds(Action&& action) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-bool printable(const std::string& text) {
+bool is_printable(const std::string& text) {
     for (const char c : text)
         if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f)
             return false;
@@ -41,18 +41,53 @@ json_fields fields_of(const nlohmann::json& document) {
 }  // namespace
 
 TEST_CASE("what is not exactly one JSON value is refused [130, 131]", "[files][json]") {
-    const std::string text = GENERATE(values<std::string>({
-        "", " ", "{", "[1,]", R"({"a":1,})", "{'a':1}", "{a:1}", "// c\n1", "/* c */ 1", "NaN",
-        "Infinity", "-Infinity", "1e999", "-1e999", R"([1e999])", "1 2", "{}{}", "{} x", "nul",
-        "01", "+1", ".5", "1.", "0x10", "\"", "\"\\q\"", "\"\\ud800\"", "\"\\udc00\\ud800\"",
-        "\"\n\"", "\"\x01\"", "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"",
-        "\"\xe2\x82\"", "\xff", "\xEF\xBB\xBF{}", "\xEF\xBB\xBF", "{}\0"s, "{\"a\":1}\0garbage"s,
-        "\0"s, "\"a\0b\""s}));
-    CAPTURE(quoted(text));
+    const std::string text = GENERATE(values<std::string>({"",
+                                                           " ",
+                                                           "{",
+                                                           "[1,]",
+                                                           R"({"a":1,})",
+                                                           "{'a':1}",
+                                                           "{a:1}",
+                                                           "// c\n1",
+                                                           "/* c */ 1",
+                                                           "NaN",
+                                                           "Infinity",
+                                                           "-Infinity",
+                                                           "1e999",
+                                                           "-1e999",
+                                                           R"([1e999])",
+                                                           "1 2",
+                                                           "{}{}",
+                                                           "{} x",
+                                                           "nul",
+                                                           "01",
+                                                           "+1",
+                                                           ".5",
+                                                           "1.",
+                                                           "0x10",
+                                                           "\"",
+                                                           "\"\\q\"",
+                                                           "\"\\ud800\"",
+                                                           "\"\\udc00\\ud800\"",
+                                                           "\"\n\"",
+                                                           "\"\x01\"",
+                                                           "\"\xff\"",
+                                                           "\"\xc0\x80\"",
+                                                           "\"\xed\xa0\x80\"",
+                                                           "\"\xf4\x90\x80\x80\"",
+                                                           "\"\xe2\x82\"",
+                                                           "\xff",
+                                                           "\xEF\xBB\xBF{}",
+                                                           "\xEF\xBB\xBF",
+                                                           "{}\0"s,
+                                                           "{\"a\":1}\0garbage"s,
+                                                           "\0"s,
+                                                           "\"a\0b\""s}));
+    CAPTURE(gpt2::detail::printable(text));
     CHECK_ERROR(errc::bad_json, parse_json(text, "f.json"));
     const auto problem = test::error_of([&] { parse_json(text, "f.json"); });
     REQUIRE(problem);
-    CHECK(printable(problem->what()));
+    CHECK(is_printable(problem->what()));
     CHECK_THAT(problem->what(), Catch::Matchers::StartsWith("f.json: "));
 }
 
@@ -131,7 +166,7 @@ TEST_CASE("memory that runs out is a typed error [145]", "[files][json]") {
         using json_builder::json_builder;
         bool null() { throw std::bad_alloc(); }
         bool boolean(bool) { throw std::length_error("too long"); }
-        bool number_unsigned(std::uint64_t) { throw nlohmann::json::type_error::create(1, "x", {}); }
+        bool number_unsigned(std::uint64_t) { return nlohmann::json("x").at(0).is_null(); }
     };
     const auto parse = [](std::string_view text) {
         exhausted handler("f", {});
