@@ -70,7 +70,9 @@ inline std::vector<oracle_character> oracle_characters(std::string_view text) {
     for (std::size_t at = 0; at < text.size(); at += list.back().size) {
         list.push_back({at, 1, char_class::other});
         for (std::size_t size = 1; size <= 4 && at + size <= text.size(); ++size) {
-            const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
+            const auto byte = [&](std::size_t i) {
+                return static_cast<unsigned char>(text[at + i]);
+            };
             char32_t c = size == 1 ? byte(0) : byte(0) & (0xFFu >> (size + 1));
             for (std::size_t i = 1; i < size; ++i) c = c << 6 | (byte(i) & 0x3Fu);
             const bool scalar = c <= 0x10FFFF && (c < 0xD800 || c > 0xDFFF);
@@ -110,7 +112,8 @@ inline std::vector<std::string_view> oracle_pieces(std::string_view text) {
         const std::size_t size = match(at);
         REQUIRE(size > 0);
         const std::size_t last = at + size - 1;
-        pieces.push_back(text.substr(all[at].begin, all[last].begin + all[last].size - all[at].begin));
+        pieces.push_back(
+            text.substr(all[at].begin, all[last].begin + all[last].size - all[at].begin));
         at += size;
     }
     return pieces;

@@ -21,16 +21,16 @@ std::vector<std::string_view> cuts_of(std::string_view text) {
 TEST_CASE("the classes are those of Unicode 16.0") {
     std::size_t count[4] = {};
     for (char32_t c = 0; c <= 0x10FFFF; ++c) ++count[static_cast<int>(gpt2::detail::class_of(c))];
-    CHECK(count[static_cast<int>(char_class::letter)] == 141028);
-    CHECK(count[static_cast<int>(char_class::number)] == 1911);
-    CHECK(count[static_cast<int>(char_class::space)] == 25);
+    CHECK(count[static_cast<int>(test::char_class::letter)] == 141028);
+    CHECK(count[static_cast<int>(test::char_class::number)] == 1911);
+    CHECK(count[static_cast<int>(test::char_class::space)] == 25);
     CHECK(std::size(gpt2::detail::letter_ranges) == 677);
     CHECK(std::size(gpt2::detail::number_ranges) == 144);
     for (const char32_t c : {0x1C, 0x1D, 0x1E, 0x1F, 0x180E, 0x200B, 0x200D, 0x2060, 0xFEFF, 0xAD})
-        CHECK(gpt2::detail::class_of(c) == char_class::other);
+        CHECK(gpt2::detail::class_of(c) == test::char_class::other);
     for (const char32_t c : {0x09, 0x0D, 0x20, 0x85, 0xA0, 0x1680, 0x2000, 0x200A, 0x2028, 0x3000})
-        CHECK(gpt2::detail::class_of(c) == char_class::space);
-    CHECK(gpt2::detail::class_of(0xFFFFFFFF) == char_class::other);
+        CHECK(gpt2::detail::class_of(c) == test::char_class::space);
+    CHECK(gpt2::detail::class_of(0xFFFFFFFF) == test::char_class::other);
 }
 
 TEST_CASE("every code point is cut as Hugging Face tokenizers cut it") {
@@ -52,7 +52,7 @@ TEST_CASE("every code point is cut as Hugging Face tokenizers cut it") {
 }
 
 TEST_CASE("all short strings over hard characters are cut as the pattern says") {
-    const std::string alphabet[] = {"a", "A", "1",  " ",        "\t",       "\n",  "'",
+    const std::string alphabet[] = {"a", "A", "1", " ",        "\t",       "\n",  "'",
                                     "s", "t", "_", "\xC2\xA0", "\xCC\x81", "\xFF"};
     const std::size_t letters = std::size(alphabet);
     std::size_t count = 0, wrong = 0;
@@ -62,21 +62,37 @@ TEST_CASE("all short strings over hard characters are cut as the pattern says") 
             for (std::size_t i = 0, rest = number; i < length; ++i, rest /= letters)
                 text += alphabet[rest % letters];
             if (cuts_of(text) == test::oracle_pieces(text)) continue;
-            if (++wrong == 1) FAIL_CHECK("first: " << gpt2::detail::quoted(text));
+            if (++wrong == 1) FAIL_CHECK("first: " << gpt2::detail::printable(text));
         }
     CHECK(count == 402234);
     CHECK(wrong == 0);
 }
 
 TEST_CASE("random strings of contractions, spaces and broken UTF-8 are cut as the pattern says") {
-    const std::string parts[] = {"'s",  "'re", "'ll",      "'l",           "'",        " ",
-                                 "e",   "v",   "\n",       "\xE3\x80\x80", "\xE2\x80", "\xF0\x9F\x98",
-                                 "\x80", "9",   "\xD9\xA3", "\xE4\xBD\xA0", "\xED\xA0\x80", "!"};
+    const std::string parts[] = {"'s",
+                                 "'re",
+                                 "'ll",
+                                 "'l",
+                                 "'",
+                                 " ",
+                                 "e",
+                                 "v",
+                                 "\n",
+                                 "\xE3\x80\x80",
+                                 "\xE2\x80",
+                                 "\xF0\x9F\x98",
+                                 "\x80",
+                                 "9",
+                                 "\xD9\xA3",
+                                 "\xE4\xBD\xA0",
+                                 "\xED\xA0\x80",
+                                 "!"};
     test::dice dice(7);
     for (int round = 0; round < 50000; ++round) {
         std::string text;
-        for (std::size_t n = dice.below(12); n > 0; --n) text += parts[dice.below(std::size(parts))];
+        for (std::size_t n = dice.below(12); n > 0; --n)
+            text += parts[dice.below(std::size(parts))];
         if (cuts_of(text) == test::oracle_pieces(text)) continue;
-        FAIL("wrong: " << gpt2::detail::quoted(text));
+        FAIL("wrong: " << gpt2::detail::printable(text));
     }
 }

@@ -61,13 +61,24 @@ TEST_CASE("replacements follow Unicode's maximal subparts") {
 }
 
 TEST_CASE("any portions concatenate to what one push gives, and each is UTF-8") {
-    const std::string parts[] = {"a",        "\xC3\xA9", "\xE4\xBD\xA0", "\xF0\x9F\x98\x80", "\xE2\x80\x8D",
-                                 "\r\n",     "\xCC\x81", "\xFF",         "\xF0\x9F",         "\xE2",
-                                 "\xED\xA0", "\x80",     std::string(1, '\0')};
+    const std::string parts[] = {"a",
+                                 "\xC3\xA9",
+                                 "\xE4\xBD\xA0",
+                                 "\xF0\x9F\x98\x80",
+                                 "\xE2\x80\x8D",
+                                 "\r\n",
+                                 "\xCC\x81",
+                                 "\xFF",
+                                 "\xF0\x9F",
+                                 "\xE2",
+                                 "\xED\xA0",
+                                 "\x80",
+                                 std::string(1, '\0')};
     test::dice dice(3);
     for (int round = 0; round < 20000; ++round) {
         std::string bytes;
-        for (std::size_t n = dice.below(10); n > 0; --n) bytes += parts[dice.below(std::size(parts))];
+        for (std::size_t n = dice.below(10); n > 0; --n)
+            bytes += parts[dice.below(std::size(parts))];
         gpt2::utf8_stream stream;
         std::string text;
         for (std::string_view rest = bytes; !rest.empty();) {
