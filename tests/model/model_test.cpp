@@ -2,8 +2,6 @@
 #include "../support/catch.hpp"
 #include "../support/random_model.hpp"
 
-using Catch::Matchers::Contains;
-
 TEST_CASE("each missing tensor is named", "[model]") {  // 057
     const auto c = test::odd_config();
     const test::random_weights complete(c);
@@ -18,7 +16,7 @@ TEST_CASE("each missing tensor is named", "[model]") {  // 057
         const auto problem = test::error_of([&] { weights.model(c); });
         REQUIRE(problem);
         CHECK(problem->code() == gpt2::errc::missing_tensor);
-        CHECK_THAT(problem->what(), Contains(name));
+        CHECK_THAT(problem->what(), test::mentions(name));
     }
 }
 
@@ -33,9 +31,9 @@ TEST_CASE("each wrong shape is named with both shapes", "[model]") {  // 055, 05
         const auto problem = test::error_of([&] { weights.model(c); });
         REQUIRE(problem);
         CHECK(problem->code() == gpt2::errc::wrong_shape);
-        CHECK_THAT(problem->what(), Contains(tensor.name) && Contains("expected") &&
-                                        Contains(std::to_string(tensor.shape[0])) &&
-                                        Contains(std::to_string(tensor.shape[0] + 1)));
+        CHECK_THAT(problem->what(), test::mentions(tensor.name) && test::mentions("expected") &&
+                                        test::mentions(std::to_string(tensor.shape[0])) &&
+                                        test::mentions(std::to_string(tensor.shape[0] + 1)));
     }
 }
 
@@ -79,7 +77,8 @@ TEST_CASE("a weight that is no number is refused by name", "[model]") {  // 218
         const auto problem = test::error_of([&] { weights.model(c); });
         REQUIRE(problem);
         CHECK(problem->code() == gpt2::errc::not_finite);
-        CHECK_THAT(problem->what(), Contains("h.1.mlp.c_fc.weight") && Contains("row 3, column 5"));
+        CHECK_THAT(problem->what(),
+                   test::mentions("h.1.mlp.c_fc.weight") && test::mentions("row 3, column 5"));
     }
 }
 

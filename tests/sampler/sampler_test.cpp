@@ -168,6 +168,40 @@ TEST_CASE("top_p: of ties at the cut the lowest ids stay", "[sampler]") {
     CHECK(drawn(floats{0, 1, 0, 1, 0, 1}, top_p(0.3)) == ids{1, 3});
 }
 
+TEST_CASE("top_p: the tokens that a sorted vocabulary would keep", "[sampler]") {
+    gpt2::detail::shortlist list;
+    for (const std::size_t size : {1u, 2u, 31u, 33u, 1000u, 20000u}) {
+        for (const float spread : {0.0f, 0.001f, 0.1f, 1.0f, 5.0f, 40.0f}) {
+            floats logits = wave(size, spread);
+            for (std::size_t i = 0; i < size; i += 3) logits[i] = std::round(logits[i]);  // ties
+            if (size > 2) logits[size / 2] = -infinity;
+            const token_id best = gpt2::detail::best_token(logits, 0);
+            std::vector<double> weights(size);
+            const auto total = static_cast<float>(
+                gpt2::detail::weigh(logits, logits[static_cast<std::size_t>(best)], weights));
+            std::vector<std::size_t> order(size);  // the least probable first
+            std::iota(order.begin(), order.end(), std::size_t{0});
+            std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+                return logits[a] != logits[b] ? logits[a] < logits[b] : a > b;
+            });
+            for (const double p : {0.0, 1e-9, 0.1, 0.5, 0.9, 0.99, 0.9999, 0.99999999}) {
+                std::vector<token_id> right;
+                double sum = 0;
+                for (std::size_t i = 0; i < size; ++i) {
+                    sum += static_cast<float>(weights[order[i]]) / total;
+                    if (static_cast<float>(sum) > static_cast<float>(1 - p) || i + 1 == size)
+                        right.push_back(static_cast<token_id>(order[i]));
+                }
+                std::sort(right.begin(), right.end());
+                list.start(logits, best);
+                gpt2::detail::keep_top_p(top_p(p), list);
+                INFO("size " << size << ", spread " << spread << ", p " << p);
+                CHECK(list.ids == right);
+            }
+        }
+    }
+}
+
 TEST_CASE("top_p: off is the same to the bit as not asked for", "[sampler]") {
     const floats logits = wave(300, 2);
     sampler off(top_p(1.0), 5), plain(temperature(1), 5);

@@ -3,6 +3,7 @@
 
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
+using Catch::Approx;
 #else
 #include <catch2/catch.hpp>
 #endif
@@ -23,6 +24,15 @@ std::optional<gpt2::error> error_of(Action&& action) {
         return problem;
     }
     return std::nullopt;
+}
+
+/// Matches a text that contains `part`.
+inline auto mentions(const std::string& part) {
+#if __has_include(<catch2/catch_all.hpp>)
+    return Catch::Matchers::ContainsSubstring(part);
+#else
+    return Catch::Matchers::Contains(part);
+#endif
 }
 
 }  // namespace test
