@@ -49,7 +49,7 @@ class Linear(nn.Module):
 
 def attend(q, k, v):
     """Causal attention of the last queries: q (B, H, Q, D), k and v (B, H, K, D). Written out and
-    compiled, a third faster here than PyTorch's scaled_dot_product_attention."""
+    compiled, 7 % more tokens per second in all than PyTorch's scaled_dot_product_attention."""
     n_q, n_k = q.shape[2], k.shape[2]
     future = torch.ones(n_q, n_k, dtype=torch.bool).triu(n_k - n_q + 1)
     scores = (q @ k.transpose(2, 3)) * q.shape[3] ** -0.5              # (B, H, Q, K)
