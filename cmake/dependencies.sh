@@ -42,11 +42,14 @@ install_missing() {
     [ -n "$missing" ] || return 0
     if command -v apt-get >/dev/null 2>&1; then
         say "installing$missing"
+        log=$(mktemp)
         # shellcheck disable=SC2086 # a list of words
         if ! { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive \
-               apt-get install -qq -y --no-install-recommends $missing; } >&2; then
+               apt-get install -qq -y --no-install-recommends $missing; } >"$log" 2>&1; then
+            tail -n 5 "$log" >&2
             say "could not install them; to do it yourself: apt-get install$missing"
         fi
+        rm -f "$log"
     fi
     for package in g++ make cmake; do
         is_here "$package" || {

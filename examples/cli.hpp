@@ -71,8 +71,9 @@ inline std::vector<gpt2::token_id> ids(std::string_view text) {
         const auto [next, status] = std::from_chars(at, end, id);
         const bool divided = next == end || *next == ',' || spaces.find(*next) != spaces.npos;
         if (status != std::errc{} || !divided)
-            gpt2::detail::fail(gpt2::errc::invalid_argument, "ids", "integers like 1,2,3",
-                               gpt2::detail::printable({at, static_cast<std::size_t>(end - at)}, 20));
+            gpt2::detail::fail(
+                gpt2::errc::invalid_argument, "ids", "integers like 1,2,3",
+                gpt2::detail::printable({at, static_cast<std::size_t>(end - at)}, 20));
         list.push_back(id);
         at = skip_spaces(next);
         after_comma = at != end && *at == ',';

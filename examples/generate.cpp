@@ -28,7 +28,8 @@ struct arguments {
 std::string read(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file)
-        gpt2::detail::fail(gpt2::errc::not_found, gpt2::detail::printable(path), "cannot be opened");
+        gpt2::detail::fail(gpt2::errc::not_found, gpt2::detail::printable(path),
+                           "cannot be opened");
     return {std::istreambuf_iterator<char>(file), {}};
 }
 

@@ -32,26 +32,32 @@ std::string joined(std::span<const gpt2::token_id> ids, char divider) {
     return text;
 }
 
-/// A line for each piece: where it lies, its bytes, its ids.
-void show_pieces(const gpt2::tokenizer& tokenizer, std::string_view text) {
+/// A line for each piece: where it lies in the input, its bytes, its ids.
+void show_pieces(const gpt2::tokenizer& tokenizer, std::string text) {
+    std::size_t before = 0;  // a space that is none of the input
+    if (tokenizer.prefixes_space() && !text.empty() && text.front() != ' ') {
+        text.insert(text.begin(), ' ');
+        before = 1;
+    }
+    std::size_t end = 0;
     for (const std::string_view piece : tokenizer.pieces(text)) {
-        const auto begin = piece.data() - text.data();
-        std::cout << begin << ".." << begin + static_cast<std::ptrdiff_t>(piece.size()) << '\t'
-                  << gpt2::detail::printable(piece, piece.size()) << '\t'
-                  << joined(tokenizer.encode(piece), ' ') << '\n';
+        const std::size_t begin = end;
+        end = static_cast<std::size_t>(piece.data() - text.data()) + piece.size() - before;
+        std::cout << begin << ".." << end << '\t' << gpt2::detail::printable(piece, piece.size())
+                  << '\t' << joined(tokenizer.merge_piece(piece), ' ') << '\n';
     }
 }
 
-std::string bytes_of_hex(std::string_view hex) {
+std::string bytes_of_hex(std::string_view hex, const std::string& where) {
     const auto value = [&](char c) -> unsigned {
         if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
         if (c >= 'a' && c <= 'f') return static_cast<unsigned>(c - 'a' + 10);
         if (c >= 'A' && c <= 'F') return static_cast<unsigned>(c - 'A' + 10);
-        gpt2::detail::fail(gpt2::errc::invalid_argument, "hex", "digits 0-9 and a-f",
+        gpt2::detail::fail(gpt2::errc::invalid_argument, where, "hex digits",
                            gpt2::detail::printable({&c, 1}));
     };
     if (hex.size() % 2 != 0)
-        gpt2::detail::fail(gpt2::errc::invalid_argument, "hex", "an even number of digits",
+        gpt2::detail::fail(gpt2::errc::invalid_argument, where, "an even number of hex digits",
                            std::to_string(hex.size()));
     std::string bytes;
     for (std::size_t i = 0; i < hex.size(); i += 2)
@@ -64,7 +70,7 @@ std::string bytes_of_line(std::string_view line, const std::string& where) {
     const auto document = gpt2::detail::parse_json(line, where, {.bytes = std::size_t{1} << 28});
     const gpt2::detail::json_fields fields(document, where, gpt2::errc::invalid_argument);
     if (const auto text = fields.text("text")) return std::string(*text);
-    if (const auto hex = fields.text("hex")) return bytes_of_hex(*hex);
+    if (const auto hex = fields.text("hex")) return bytes_of_hex(*hex, where);
     gpt2::detail::fail(gpt2::errc::invalid_argument, where, "a member text or hex", "neither");
 }
 
@@ -103,14 +109,13 @@ int main(int argc, char** argv) {
     auto* pieces = app.add_flag("--pieces", given.pieces,
                                 "Show the cuts: begin..end (bytes), the piece, its ids")
                        ->excludes(decode);
-    auto* jsonl = app.add_flag("--jsonl", given.jsonl,
-                               "Each line {\"text\": ...} or {\"hex\": ...} gives {\"ids\": [...]}")
-                      ->excludes(decode)
-                      ->excludes(pieces);
+    app.add_flag("--jsonl", given.jsonl,
+                 "Each line {\"text\": ...} or {\"hex\": ...} gives {\"ids\": [...]}")
+        ->excludes(decode)
+        ->excludes(pieces);
     app.add_flag("--specials", given.specials,
                  "Turn special tokens written in the text, like <|endoftext|>, into their ids")
         ->excludes(decode)
         ->excludes(pieces);
-    (void)jsonl;
     return cli::run(app, argc, argv, [&] { tokenize(given); });
 }

@@ -35,7 +35,8 @@ def evaluate(model, tokenizer, folder: Path) -> dict:
     for path in sorted(folder.glob("*.txt")):
         text = join(path.read_bytes())
         ids = [end, *tokenizer.encode(text.decode()).ids]
-        rows.append(dict(file=path.name, bytes=len(text), tokens=len(ids) - 1, bits=bits(model, ids)))
+        rows.append(dict(file=path.name, bytes=len(text), tokens=len(ids) - 1,
+                         bits=bits(model, ids)))
     if not rows:
         sys.exit(f"no .txt files in {folder}")
     total = {key: sum(row[key] for row in rows) for key in ("bytes", "tokens", "bits")}
@@ -54,7 +55,8 @@ def sample(model, tokenizer, prompt: str, count: int, seed: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--text", type=Path, default=Path("../shared/data/text/tales-valid"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")

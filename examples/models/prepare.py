@@ -53,7 +53,8 @@ def train_tokenizer(texts: list[str]) -> Tokenizer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("work", nargs="?", type=Path, help="folder for the tokenizer and the ids")
     parser.add_argument("--text", type=Path, default=Path("../shared/data/text"))
     parser.add_argument("--join", type=Path, metavar="FILE")

@@ -286,7 +286,8 @@ def export(work: Path, checkpoint: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("work", type=Path, help="folder that prepare.py filled")
     parser.add_argument("--minutes", type=float, default=115)
     parser.add_argument("--resume", action="store_true")

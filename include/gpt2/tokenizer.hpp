@@ -112,9 +112,16 @@ public:
     /// The lowest id with exactly these bytes, if any. O(V): look once and keep it.
     std::optional<token_id> find(std::string_view bytes) const;
 
-    /// The pieces that encode merges each by itself, as views into `text`: its first step, for
-    /// those who want to watch. They concatenate to `text`; prefix::space is not shown.
+    /// The first step of encode, for those who want to watch: the cuts of a text without added
+    /// tokens, as views into `text` that concatenate to it. Where prefixes_space() the text is cut
+    /// as it stands, so put the space before it first.
     std::vector<std::string_view> pieces(std::string_view text) const;
+
+    /// The second step: one piece merged by itself. Raises what encode raises. O(n log n).
+    std::vector<token_id> merge_piece(std::string_view piece) const;
+
+    /// Whether encode puts a space before a text that does not begin with one.
+    bool prefixes_space() const noexcept { return prefix_ == prefix::space; }
 
 private:
     void take_bytes(const std::vector<std::string>& tokens);
@@ -127,6 +134,11 @@ private:
         if (id < 0 || static_cast<std::size_t>(id) >= size())
             detail::fail(errc::token_out_of_range, where, "a token below " + std::to_string(size()),
                          std::to_string(id));
+    }
+    static void require_size(std::string_view text) {
+        if (text.size() > most_text_bytes)
+            detail::fail(errc::limit_exceeded, "encode", "at most 64 MiB of text",
+                         std::to_string(text.size()) + " bytes");
     }
     void require_tokens_for(std::string_view stretch, std::size_t offset) const;
     void encode_marked(std::vector<token_id>& ids, std::string_view text, specials mode) const;
@@ -257,9 +269,10 @@ inline void tokenizer::take_merges(const std::vector<merge>& merges) {
         const std::string_view left = bytes(m.left), right = bytes(m.right),
                                joined = bytes(m.result);
         if (!joined.starts_with(left) || joined.substr(left.size()) != right)
-            detail::fail(errc::bad_tokenizer, where,
-                         detail::printable(left, 40) + " and " + detail::printable(right, 40) + " joined",
-                         detail::printable(joined, 40));
+            detail::fail(
+                errc::bad_tokenizer, where,
+                detail::printable(left, 40) + " and " + detail::printable(right, 40) + " joined",
+                detail::printable(joined, 40));
         if (rules_.ranks.find(m.left, m.right) != detail::no_rank)
             detail::fail(errc::bad_tokenizer, where, "it comes twice");
         rules_.ranks.insert(m.left, m.right, rank);
@@ -285,9 +298,7 @@ inline void tokenizer::take_words() {
 
 inline void tokenizer::encode_to(std::vector<token_id>& ids, std::string_view text,
                                  specials mode) const {
-    if (text.size() > most_text_bytes)
-        detail::fail(errc::limit_exceeded, "encode", "at most 64 MiB of text",
-                     std::to_string(text.size()) + " bytes");
+    require_size(text);
     const std::size_t before = ids.size();
     try {
         encode_marked(ids, text, mode);
@@ -319,23 +330,23 @@ inline void tokenizer::encode_marked(std::vector<token_id>& ids, std::string_vie
 
 inline void tokenizer::require_tokens_for(std::string_view stretch, std::size_t offset) const {
     constexpr char digits[] = "0123456789abcdef";
-    const auto require = [&](unsigned char byte, std::size_t at) {
-        if (rules_.byte_ids[byte] >= 0) return;
-        detail::fail(errc::invalid_argument, "encode",
-                     std::string("the vocabulary has no token for the byte 0x") +
-                         digits[byte >> 4] + digits[byte & 15] + " at offset " +
-                         std::to_string(at));
-    };
-    if (prefix_ == prefix::space && !stretch.empty()) require(' ', offset);
-    for (const char c : stretch) require(static_cast<unsigned char>(c), offset++);
+    for (const char c : stretch) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (rules_.byte_ids[byte] < 0)
+            detail::fail(errc::invalid_argument, "encode",
+                         std::string("the vocabulary has no token for the byte 0x") +
+                             digits[byte >> 4] + digits[byte & 15] + " at offset " +
+                             std::to_string(offset));
+        ++offset;
+    }
 }
 
 inline void tokenizer::encode_stretch(std::vector<token_id>& ids, std::string_view stretch,
                                       detail::long_merger& merger) const {
     if (prefix_ == prefix::none || stretch.empty() || stretch.front() == ' ')
-        encode_pieces(ids, stretch, merger);
-    else
-        encode_pieces(ids, " " + std::string(stretch), merger);
+        return encode_pieces(ids, stretch, merger);
+    if (!complete_) require_tokens_for(" ", 0);
+    encode_pieces(ids, " " + std::string(stretch), merger);
 }
 
 inline void tokenizer::encode_pieces(std::vector<token_id>& ids, std::string_view stretch,
@@ -379,6 +390,15 @@ inline std::vector<std::string_view> tokenizer::pieces(std::string_view text) co
         at = next;
     }
     return list;
+}
+
+inline std::vector<token_id> tokenizer::merge_piece(std::string_view piece) const {
+    require_size(piece);
+    if (!complete_) require_tokens_for(piece, 0);
+    std::vector<token_id> ids;
+    detail::long_merger merger;
+    detail::merge_piece(rules_, piece, merger, ids);
+    return ids;
 }
 
 inline std::string utf8_stream::push(std::string_view bytes) {

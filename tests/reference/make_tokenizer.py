@@ -37,7 +37,7 @@ HARD = ["", " ", "  ", "   ", "\t", "\n", "\n\n", "\r\n", "a b", "a  b", "a   b"
         "<|endoftext", "ferry" * 40, "=" * 70, " " * 70 + "x", "ab" * 50, "0" * 65, "á" * 40]
 PARTS = ["a", "the", " ", "  ", "\n", "\t", "'", "s", "'ll", "1", "365", "é", "ß", "\u0301", "你", "渡轮", "🚢", "_", "=", "\u00a0", "\u3000", "٣",
          "П", "паром", "<", "|", "\x00", "\u200d", "."]
-MARKED = ["<s>", "</s>", " <m> ", "<m>", "xx", "axxb", " xx ", "é", "\n", "a", " ", "  ", "<n>", "<s", "1xx", "_xx", "\u0301xx", "xx\u200d", "ⓐxx",
+MARKED = ["<s>", "</s>", " <m> ", "<m>", "xx", "axxb", " xx ", "你", "你好", "\n", "a", " ", "  ", "<n>", "<s", "1xx", "_xx", "\u0301xx", "xx\u200d", "ⓐxx",
           "a<m>", "\u3000", "xxx", "ferry", "<s><s>", "<m> <m>", "<ss>", "<|endoftext|>"]
 
 
@@ -92,7 +92,7 @@ def main(folder):
     marked = ["".join(rng.choices(MARKED, k=rng.randint(1, 6))) for _ in range(300)]
     words = [token(600, "<s>"), token(601, "<m>", lstrip=True, rstrip=True), token(602, "xx", single_word=True, special=False),
              token(603, "<n>", normalized=True, special=False), token(604, "</s>", rstrip=True), token(605, "<s><s>", lstrip=True),
-             token(606, "é", normalized=True, special=False, single_word=True), token(607, " <m>", normalized=True)]
+             token(606, "你", normalized=True, special=False, single_word=True), token(607, " <m>", normalized=True)]
     groups = [group(document, HARD + mixed), group(document, HARD + mixed[:60], prefix=True),
               group(document, HARD + mixed[:60], regex=False), group(document, HARD + MARKED + marked, words),
               group(document, MARKED + marked[:100], words, prefix=True)]

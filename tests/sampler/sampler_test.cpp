@@ -262,6 +262,7 @@ TEST_CASE("pick: both ends of the unit interval are inside", "[sampler]") {
     CHECK(pick({0, 0}, 0.5) == 1);
     CHECK(pick({0, 0}, std::nextafter(0.5, 0.0)) == 0);
     CHECK(pick(floats{0, 0}, 2) == 1);  // past any end: the last one that has a weight
+    CHECK(pick(floats{0, 0, -200, -infinity}, 2) == 1);
     for (std::size_t size = 1; size < 300; ++size) {
         const floats logits = wave(size, 1);
         CHECK(pick(logits, last) == static_cast<token_id>(size - 1));

@@ -1,7 +1,7 @@
 # documents.sh BUILD_FOLDER COMPILER FLAGS…: what README.md and examples/README.md show is true.
 #
 # - A ```sh block is run, in a folder that looks like the repository after a build, when each of
-#   its commands uses a program of build/examples/ and no path/to/ placeholder; others
+#   its commands uses a program of build/examples/ (or is cmp) and no path/to/; others
 #   (installing, cloning) are listed only.
 # - A ```text block right behind such a block is its output, exactly; "..." on a line of its own
 #   stands for any lines from there on.
@@ -39,7 +39,7 @@ cut_blocks() {
 is_runnable() {
     ! grep -q 'path/to/' "$1" && grep -q 'build/examples/' "$1" &&
         ! sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' "$1" |
-            grep -v -e '^#' -e '^$' | grep -v -q 'build/examples/'
+            grep -v -e '^#' -e '^$' -e '^cmp ' | grep -v -q 'build/examples/'
 }
 
 # same_output EXPECTED ACTUAL

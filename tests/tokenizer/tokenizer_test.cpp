@@ -67,6 +67,10 @@ TEST_CASE("bytes to ids and back") {
     CHECK_FALSE(t.is_special(258));
     CHECK(t.pieces("it's the\n\n1") ==
           std::vector<std::string_view>{"it", "'s", " the", "\n", "\n", "1"});
+    CHECK(t.merge_piece(" the") == test::ids{258});
+    CHECK(t.merge_piece("it's the") == test::ids{'i', 't', '\'', 's', 258});  // no cuts here
+    CHECK(t.merge_piece("").empty());
+    CHECK_FALSE(t.prefixes_space());
     test::ids behind{7};
     t.encode_to(behind, "the");
     CHECK(behind == test::ids{7, 257});
@@ -196,6 +200,8 @@ TEST_CASE("a byte without a token is named, and the rest still works") {
     made.prefix = gpt2::prefix::space;
     CHECK_ERROR(errc::invalid_argument, tokenizer(made).encode("a"));
     CHECK(tokenizer(made).encode("").empty());
+    CHECK(tokenizer(made).prefixes_space());
+    CHECK_ERROR(errc::invalid_argument, t.merge_piece("x"));
 }
 
 TEST_CASE("a copy, and a tokenizer that was moved, need nothing of the first") {

@@ -46,6 +46,8 @@ TEST_CASE("bytes that can never become a character are replaced at once") {
     CHECK(stream.push("\xE2").empty());
     CHECK(stream.push("(") == fffd + "(");
     CHECK(stream.push("\xED\xA0") == fffd + fffd);  // a surrogate has no valid beginning but ED
+    CHECK(stream.push("\xF4\x90") == fffd + fffd);  // above U+10FFFF, as is all that begins F5
+    CHECK(stream.push("\xF5\x80") == fffd + fffd);
     CHECK(stream.pending().empty());
 }
 

@@ -88,7 +88,8 @@ public:
     bool key(std::string& name) {
         const auto [member, fresh] = open_.back()->emplace(name, nullptr);
         if (!fresh)
-            fail(errc::bad_json, where_, "the key " + detail::printable(name, 60) + " occurs twice");
+            fail(errc::bad_json, where_,
+                 "the key " + detail::printable(name, 60) + " occurs twice");
         member_ = &*member;
         return true;
     }

@@ -40,9 +40,9 @@ struct safetensors_entry {
     std::string name;
     std::optional<dtype> type;
     std::optional<std::vector<std::size_t>> shape;
-    std::optional<std::vector<std::uint64_t>> offsets;  // begin and end behind the header
-    std::uint64_t begin() const { return (*offsets)[0]; }
-    std::uint64_t end() const { return (*offsets)[1]; }
+    std::uint64_t begin = 0;  // of its values, behind the header
+    std::uint64_t end = 0;
+    unsigned offsets_read = 0;  // 2 when both are there
 };
 
 /// Takes the events of the header's JSON; everything out of its place is refused at once.
@@ -71,8 +71,9 @@ public:
                 fail(errc::limit_exceeded, tensor_where(), "a dimension this machine can count",
                      std::to_string(value));
             shape.push_back(static_cast<std::size_t>(value));
-        } else if (place_ == place::offsets && entries.back().offsets->size() < 2) {
-            entries.back().offsets->push_back(value);
+        } else if (place_ == place::offsets && entries.back().offsets_read < 2) {
+            auto& entry = entries.back();
+            (entry.offsets_read++ == 0 ? entry.begin : entry.end) = value;
         } else {
             refuse("a number");
         }
@@ -116,9 +117,9 @@ public:
         return true;
     }
     bool end_array() {
-        if (place_ == place::offsets && entries.back().offsets->size() != 2)
+        if (place_ == place::offsets && entries.back().offsets_read != 2)
             fail(errc::bad_weights, tensor_where(), "two data_offsets",
-                 std::to_string(entries.back().offsets->size()));
+                 std::to_string(entries.back().offsets_read));
         place_ = place::tensor;
         return true;
     }
@@ -166,8 +167,7 @@ private:
             if (entry.shape) fail_twice(tensor_where(), name);
             entry.shape.emplace();
         } else if (name == "data_offsets") {
-            if (entry.offsets) fail_twice(tensor_where(), name);
-            entry.offsets.emplace();
+            if (entry.offsets_read != 0) fail_twice(tensor_where(), name);
         } else {
             fail(errc::bad_weights, tensor_where(), "dtype, shape and data_offsets",
                  detail::printable(name, 40));
@@ -175,15 +175,15 @@ private:
     }
     void check_complete() const {
         const auto& entry = entries.back();
-        const char* absent = !entry.type      ? "dtype"
-                             : !entry.shape   ? "shape"
-                             : !entry.offsets ? "data_offsets"
-                                              : nullptr;
+        const char* absent = !entry.type               ? "dtype"
+                             : !entry.shape            ? "shape"
+                             : entry.offsets_read != 2 ? "data_offsets"
+                                                       : nullptr;
         if (absent != nullptr)
             fail(errc::bad_weights, tensor_where(), std::string(absent) + " is missing");
-        if (entry.end() < entry.begin())
+        if (entry.end < entry.begin)
             fail(errc::bad_weights, tensor_where(), "data_offsets in order",
-                 std::to_string(entry.begin()) + " before " + std::to_string(entry.end()));
+                 std::to_string(entry.begin) + " before " + std::to_string(entry.end));
     }
     dtype type_named(std::string_view text) const {
         for (const auto& known : dtype_table)
@@ -283,26 +283,26 @@ inline void check_entry_bytes(const safetensors_entry& entry, const std::string&
         fail(errc::bad_weights, where, "a size that fits 64 bits", shown_shape(*entry.shape));
     if (*size % 8 != 0)
         fail(errc::bad_weights, where, "whole bytes", std::to_string(*size) + " bits");
-    if (entry.end() - entry.begin() != *size / 8)
+    if (entry.end - entry.begin != *size / 8)
         fail(errc::bad_weights, where,
              std::to_string(*size / 8) + " bytes for " + shown_shape(*entry.shape) + " of " +
                  std::string(gpt2::name(*entry.type)),
-             std::to_string(entry.end() - entry.begin()) + " between its data_offsets");
+             std::to_string(entry.end - entry.begin) + " between its data_offsets");
 }
 
 /// Sorts the entries by place; they must cover the rest of the file without hole or overlap.
 inline void check_coverage(std::vector<safetensors_entry>& entries, const byte_source& file,
                            std::uint64_t header_end) {
-    const auto place = [](const auto& entry) { return std::pair(entry.begin(), entry.end()); };
+    const auto place = [](const auto& entry) { return std::pair(entry.begin, entry.end); };
     std::stable_sort(entries.begin(), entries.end(),
                      [&](const auto& a, const auto& b) { return place(a) < place(b); });
     std::uint64_t cursor = 0;
     for (const auto& entry : entries) {
-        if (entry.begin() != cursor)
+        if (entry.begin != cursor)
             fail(errc::bad_weights, file.name() + ": " + shown_name(entry.name),
                  "values at " + std::to_string(cursor) + " (no hole, no overlap)",
-                 std::to_string(entry.begin()));
-        cursor = entry.end();
+                 std::to_string(entry.begin));
+        cursor = entry.end;
     }
     const auto end = checked_add(header_end, cursor);
     if (!end || *end > file.size())
@@ -353,7 +353,7 @@ inline safetensors_file read_safetensors(const std::shared_ptr<const byte_source
     contents.tensors.reserve(header.entries.size());
     for (auto& entry : header.entries)
         contents.tensors.emplace_back(std::move(entry.name), *entry.type, std::move(*entry.shape),
-                                      file, header_end + entry.begin());
+                                      file, header_end + entry.begin);
     return contents;
 }
 
