@@ -1,6 +1,8 @@
 // The pre-tokenizer against the pattern itself and against every code point of Unicode 16.0.
 #include "oracle.hpp"
 
+#include <cstdio>
+#include <initializer_list>
 #include <iterator>
 
 namespace {
@@ -26,9 +28,11 @@ TEST_CASE("the classes are those of Unicode 16.0") {
     CHECK(count[static_cast<int>(test::char_class::space)] == 25);
     CHECK(std::size(gpt2::detail::letter_ranges) == 677);
     CHECK(std::size(gpt2::detail::number_ranges) == 144);
-    for (const char32_t c : {0x1C, 0x1D, 0x1E, 0x1F, 0x180E, 0x200B, 0x200D, 0x2060, 0xFEFF, 0xAD})
+    for (const char32_t c : std::initializer_list<char32_t>{0x1C, 0x1D, 0x1E, 0x1F, 0x180E, 0x200B,
+                                                            0x200D, 0x2060, 0xFEFF, 0xAD})
         CHECK(gpt2::detail::class_of(c) == test::char_class::other);
-    for (const char32_t c : {0x09, 0x0D, 0x20, 0x85, 0xA0, 0x1680, 0x2000, 0x200A, 0x2028, 0x3000})
+    for (const char32_t c : std::initializer_list<char32_t>{0x09, 0x0D, 0x20, 0x85, 0xA0, 0x1680,
+                                                            0x2000, 0x200A, 0x2028, 0x3000})
         CHECK(gpt2::detail::class_of(c) == test::char_class::space);
     CHECK(gpt2::detail::class_of(0xFFFFFFFF) == test::char_class::other);
 }
