@@ -1,5 +1,6 @@
 // What every example program shares: one way to run and to fail (exit status 0 good, 1 a typed
-// error with one line on standard error, 2 wrong usage), lists of ids, and standard input.
+// error with one line on standard error, 2 wrong usage), kinds of options, lists of ids,
+// and standard input.
 //
 // A program declares its options on a CLI::App and hands the rest to `cli::run`:
 //
@@ -15,12 +16,18 @@
 #include <CLI/CLI.hpp>
 
 #include <charconv>
+#include <cstdint>
 #include <exception>
 #include <iostream>
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#if __has_include(<unistd.h>)
+#include <unistd.h>
+#endif
 
 namespace cli {
 
@@ -82,8 +89,46 @@ inline std::vector<gpt2::token_id> ids(std::string_view text) {
     return list;
 }
 
-/// All bytes of standard input.
+/// Takes whole numbers only: CLI11 alone would read -1 as the largest there is.
+inline CLI::Validator count() {
+    const auto check = [](const std::string& text) -> std::string {
+        std::uint64_t value = 0;
+        const char* const end = text.data() + text.size();
+        const auto [next, status] = std::from_chars(text.data(), end, value);
+        const bool good = status == std::errc{} && next == end;
+        return good ? "" : "expected a whole number from 0 to 2^64 - 1, found " + text;
+    };
+    return {check, ""};
+}
+
+template <class Value>
+using choices = std::vector<std::pair<std::string, Value>>;
+
+/// Declares an option that is one of a few words; --help and errors list them. `chosen` holds the
+/// default, whose word is the first.
+template <class Value>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, Value& chosen,
+                        const choices<Value>& known, const std::string& meaning) {
+    std::string words;
+    for (const auto& [word, value] : known) words += (words.empty() ? "" : "|") + word;
+    const auto choose = [&chosen, known, name, words](const std::string& text) {
+        for (const auto& [word, value] : known)
+            if (word == text) {
+                chosen = value;
+                return;
+            }
+        throw CLI::ValidationError(name, "expected " + words + ", found " + text);
+    };
+    return app.add_option_function<std::string>(name, choose, meaning)
+        ->type_name(words)
+        ->default_str(known.front().first);
+}
+
+/// All bytes of standard input; a person who is expected to type them is told so.
 inline std::string standard_input() {
+#if __has_include(<unistd.h>)
+    if (isatty(STDIN_FILENO)) std::cerr << "(reading standard input; Ctrl-D ends it)\n";
+#endif
     std::ios::sync_with_stdio(false);
     return {std::istreambuf_iterator<char>(std::cin), {}};
 }

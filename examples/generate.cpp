@@ -5,11 +5,13 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
-#include <map>
 #include <random>
+#include <sstream>
+#include <utility>
 
 namespace {
 
@@ -26,6 +28,9 @@ struct arguments {
 };
 
 std::string read(const std::string& path) {
+    if (std::filesystem::is_directory(path))
+        gpt2::detail::fail(gpt2::errc::not_regular_file, gpt2::detail::printable(path),
+                           "is a folder");
     std::ifstream file(path, std::ios::binary);
     if (!file)
         gpt2::detail::fail(gpt2::errc::not_found, gpt2::detail::printable(path),
@@ -78,7 +83,7 @@ void report(const gpt2::completion& done) {
     const auto& s = done.stats;
     // The first new token comes from the prompt's own pass; each of the others took a step.
     const auto steps = s.new_tokens > 0 ? s.new_tokens - 1 : 0;
-    std::cerr << "[" << gpt2::name(done.why) << "] " << s.prompt_tokens << " prompt tokens in "
+    std::cerr << "\n[" << gpt2::name(done.why) << "] " << s.prompt_tokens << " prompt tokens in "
               << std::fixed << std::setprecision(2) << s.prompt_seconds << " s, " << s.new_tokens
               << " new tokens, " << std::setprecision(1)
               << (s.decode_seconds > 0 ? static_cast<double>(steps) / s.decode_seconds : 0.0)
@@ -86,6 +91,7 @@ void report(const gpt2::completion& done) {
 }
 
 void generate(arguments& given) {
+    gpt2::validate(given.sampling);
     const auto begun = std::chrono::steady_clock::now();
     const auto model = given.model.load();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
@@ -95,10 +101,13 @@ void generate(arguments& given) {
     given.how.sampling = given.sampling;
     if (!given.quiet)
         std::cerr << "model: " << describe(model.config()) << ", loaded in " << std::fixed
-                  << std::setprecision(2) << took.count() << " s\nseed: " << given.how.seed << "\n"
-                  << text << std::flush;
+                  << std::setprecision(2) << took.count() << " s\nseed: " << given.how.seed
+                  << std::endl;
+    const bool streams = given.format == output::text;
+    bool begun_text = given.quiet;
     const auto done = model.generate(ids, given.how, [&](const gpt2::piece& piece) {
-        if (given.format == output::text) std::cout << piece.text << std::flush;
+        if (streams && !std::exchange(begun_text, true)) std::cerr << text << std::flush;
+        if (streams) std::cout << piece.text << std::flush;
         return std::cout ? gpt2::flow::go_on : gpt2::flow::stop;
     });
     print(done, given);
@@ -113,19 +122,22 @@ void declare(CLI::App& app, arguments& given) {
     prompts->add_option("--prompt-file", given.prompt_file, "A file, all of its bytes");
     prompts->add_option("--input-ids", given.input_ids, "Token ids: 1,2,3");
     prompts->require_option(0, 1);
-    app.add_option("--max-new-tokens", given.how.max_new_tokens, "How many tokens to write");
+    app.add_option("--max-new-tokens", given.how.max_new_tokens, "How many tokens to write")
+        ->check(cli::count());
     app.add_option("--temperature", given.sampling.temperature,
                    "Below 1 sharper, above 1 wilder; 0 takes the likeliest token (greedy)");
-    app.add_option("--top-k", given.sampling.top_k, "Only the K likeliest tokens; 0: all");
+    app.add_option("--top-k", given.sampling.top_k, "Only the K likeliest tokens; 0: all")
+        ->check(cli::count());
     app.add_option("--top-p", given.sampling.top_p,
                    "Only the likeliest tokens that make up P; 1: all");
-    app.add_option("--seed", given.seed, "Same seed, same text; default: a random one, reported");
-    app.add_option("--output", given.format, "What to print: text, ids or json")
-        ->transform(CLI::CheckedTransformer(std::map<std::string, output>{
-            {"text", output::text}, {"ids", output::ids}, {"json", output::json}}))
-        ->default_str("text");
+    app.add_option("--seed", given.seed, "Same seed, same text; default: a random one, reported")
+        ->check(cli::count());
+    cli::add_choice<output>(app, "--output", given.format,
+                            {{"text", output::text}, {"ids", output::ids}, {"json", output::json}},
+                            "What to print");
     app.add_option("--stop", given.how.stop, "Text that ends the generation; may be repeated")
-        ->allow_extra_args(false);
+        ->allow_extra_args(false)
+        ->default_str("");
     app.add_flag_callback(
         "--ignore-end", [&] { given.how.at_end_of_text = gpt2::end_rule::go_on; },
         "End of text is a token like any other");

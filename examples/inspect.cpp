@@ -14,10 +14,13 @@ namespace {
 
 /// 124439808 as 124,439,808.
 std::string grouped(std::uint64_t n) {
-    std::string digits = std::to_string(n);
-    for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
-        digits.insert(static_cast<std::size_t>(at), ",");
-    return digits;
+    const std::string digits = std::to_string(n);
+    std::string text;
+    for (std::size_t i = 0; i < digits.size(); ++i) {
+        if (i > 0 && (digits.size() - i) % 3 == 0) text += ',';
+        text += digits[i];
+    }
+    return text;
 }
 
 void row(std::string_view name, std::string_view value) {
@@ -70,6 +73,7 @@ void print_bytes(const gpt2::config& c, std::uint64_t parameters) {
     row("weights as float32", grouped(parameters * 4));
     row("weights as float16 or bfloat16", grouped(parameters * 2));
     row("weights as int8, without scales", grouped(parameters));
+    row("weights as int4, without scales", grouped((parameters + 1) / 2));
     row("keys and values of one token, f32", grouped(c.kv_bytes_per_token()));
     row("keys and values of a full context", grouped(c.kv_bytes_per_token() * c.context_length));
 }

@@ -25,6 +25,12 @@ std::string npy_header(std::size_t rows, std::size_t columns) {
            static_cast<char>(size >> 8) + text;
 }
 
+void check_written(const std::ostream& file, const std::string& path) {
+    if (!file)
+        gpt2::detail::fail(gpt2::errc::read_failed, gpt2::detail::printable(path),
+                           "cannot be written");
+}
+
 void write_logits(const arguments& given) {
     static_assert(std::endian::native == std::endian::little,
                   "NPY is written as it lies in memory");
@@ -32,6 +38,7 @@ void write_logits(const arguments& given) {
     const auto ids =
         given.input_ids ? cli::ids(*given.input_ids) : model.tokenizer().encode(*given.prompt);
     const auto& c = model.config();
+    if (ids.empty()) throw gpt2::error(gpt2::errc::empty_prompt, "the text has no tokens");
     if (ids.size() > c.context_length)
         gpt2::detail::fail(gpt2::errc::context_full, "logits",
                            "at most " + std::to_string(c.context_length) + " tokens",
@@ -42,7 +49,7 @@ void write_logits(const arguments& given) {
     const auto step = given.chunk ? given.chunk : state.work.rows();
     gpt2::buffer<float> logits(std::min(step, ids.size()) * c.vocabulary_size);
     std::ofstream file(given.output, std::ios::binary);
-    file << npy_header(ids.size(), c.vocabulary_size);
+    check_written(file << npy_header(ids.size(), c.vocabulary_size), given.output);
     for (std::size_t first = 0; first < ids.size(); first += step) {
         const auto count = std::min(step, ids.size() - first);
         const gpt2::view<float> rows(logits.data(), count, c.vocabulary_size);
@@ -50,9 +57,7 @@ void write_logits(const arguments& given) {
         file.write(reinterpret_cast<const char*>(rows.data()),
                    static_cast<std::streamsize>(count * c.vocabulary_size * sizeof(float)));
     }
-    if (!file.flush())
-        gpt2::detail::fail(gpt2::errc::read_failed, gpt2::detail::printable(given.output),
-                           "cannot be written");
+    check_written(file.flush(), given.output);
 }
 
 }  // namespace
@@ -67,6 +72,7 @@ int main(int argc, char** argv) {
     input->add_option("--prompt", given.prompt, "A text");
     input->require_option(1);
     app.add_option("--output", given.output, "The NPY file to write")->required();
-    app.add_option("--chunk", given.chunk, "Tokens per forward pass; 0: as many as fit one pass");
+    app.add_option("--chunk", given.chunk, "Tokens per forward pass; 0: as many as fit one pass")
+        ->check(cli::count());
     return cli::run(app, argc, argv, [&] { write_logits(given); });
 }

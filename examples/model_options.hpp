@@ -5,7 +5,6 @@
 
 #include <gpt2/gpt2.hpp>
 
-#include <map>
 #include <string>
 
 namespace cli {
@@ -19,16 +18,15 @@ struct model_options {
 
 inline void declare(CLI::App& app, model_options& given) {
     using gpt2::storage;
-    static const std::map<std::string, storage> kinds = {{"f32", storage::f32},
-                                                         {"bf16", storage::bf16},
-                                                         {"f16", storage::f16},
-                                                         {"int8", storage::int8},
-                                                         {"int4", storage::int4}};
     app.add_option("--model", given.folder, "Folder of the model; default: the bundled one");
-    app.add_option("--threads", given.how.threads, "Threads; 0: one per core");
-    app.add_option("--weights", given.how.weights, "How weights are kept in memory")
-        ->transform(CLI::CheckedTransformer(kinds))
-        ->default_str("f32");
+    app.add_option("--threads", given.how.threads, "Threads; 0: one per core")->check(count());
+    add_choice<storage>(app, "--weights", given.how.weights,
+                        {{"f32", storage::f32},
+                         {"bf16", storage::bf16},
+                         {"f16", storage::f16},
+                         {"int8", storage::int8},
+                         {"int4", storage::int4}},
+                        "How weights are kept in memory");
 }
 
 }  // namespace cli

@@ -81,7 +81,8 @@ def main() -> None:
             held_bytes += len(text[cut:].encode())
     np.save(args.work / "train.npy", np.array(train, np.uint16))
     np.save(args.work / "held.npy", np.array(held, np.uint16))
-    print(f"{len(train)} tokens to train on, {len(held)} held out ({held_bytes / len(held):.4f} bytes per token)")
+    print(f"{len(train)} tokens to train on, {len(held)} held out"
+          f" ({held_bytes / len(held):.4f} bytes per token)")
 
 
 if __name__ == "__main__":

@@ -64,9 +64,10 @@ class Attention(nn.Module):
 
     def forward(self, x):
         b, t, _ = x.shape
-        q, k, v = (z.view(b, t, H, C // H).transpose(1, 2) for z in self.c_attn(x).split(C, dim=2))  # (B, H, T, D)
+        q, k, v = (z.view(b, t, H, C // H).transpose(1, 2)             # (B, H, T, D)
+                   for z in self.c_attn(x).split(C, dim=2))
         y = torch.cat([attend(q[:, :, i:i + QUERIES], k[:, :, :i + QUERIES], v[:, :, :i + QUERIES])
-                       for i in range(0, t, QUERIES)], dim=2)                                        # (B, H, T, D)
+                       for i in range(0, t, QUERIES)], dim=2)          # (B, H, T, D)
         return self.c_proj(y.transpose(1, 2).reshape(b, t, C))
 
 
@@ -237,7 +238,8 @@ def train(work: Path, minutes: float, resume: bool) -> None:
         state["elapsed"] = now - begin
         if now - spoke >= 30 or done:
             speed = (state["step"] - spoke_step) * BATCH * T / (now - spoke)
-            say(f"{state['elapsed'] / 60:6.1f} min  step {state['step']:5d}  epoch {state['epoch'] + state['at'] / len(starts):5.2f}"
+            say(f"{state['elapsed'] / 60:6.1f} min  step {state['step']:5d}"
+                f"  epoch {state['epoch'] + state['at'] / len(starts):5.2f}"
                 f"  {state['step'] * BATCH * T / 1e6:6.2f} M tokens  lr x {scale:.3f}"
                 f"  loss {mean / math.log(2):.4f} bits/token  {speed:.0f} tokens/s")
             spoke, spoke_step = now, state["step"]
@@ -253,7 +255,8 @@ def train(work: Path, minutes: float, resume: bool) -> None:
 CONFIG = dict(
     architectures=["GPT2LMHeadModel"], model_type="gpt2", activation_function="gelu_new",
     vocab_size=VOCAB, n_positions=T, n_ctx=T, n_embd=C, n_layer=L, n_head=H, n_inner=None,
-    layer_norm_epsilon=1e-5, initializer_range=0.02, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0,
+    layer_norm_epsilon=1e-5, initializer_range=0.02,
+    attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0,
     scale_attn_weights=True, scale_attn_by_inverse_layer_idx=False, reorder_and_upcast_attn=False,
     tie_word_embeddings=True, bos_token_id=0, eos_token_id=0, use_cache=True, torch_dtype="float16")
 
@@ -271,7 +274,8 @@ def export(work: Path, checkpoint: Path, folder: Path) -> None:
         "tokenizer.json": json.dumps(tokenizer, indent=1, ensure_ascii=False),
         "tokenizer_config.json": json.dumps(dict(
             tokenizer_class="GPT2Tokenizer", add_prefix_space=False, model_max_length=T,
-            bos_token=END, eos_token=END, unk_token=END, clean_up_tokenization_spaces=False), indent=2),
+            bos_token=END, eos_token=END, unk_token=END,
+            clean_up_tokenization_spaces=False), indent=2),
         "vocab.json": json.dumps(vocab, ensure_ascii=False),
         "merges.txt": "#version: 0.2\n" + "\n".join(" ".join(m) for m in merges),
     }

@@ -211,9 +211,6 @@ inline parameter_counts config::parameter_table() const {
     return table;
 }
 
-/// The published sizes.
-inline config gpt2() { return {}; }
-
 namespace detail {
 inline config published(std::size_t layers, std::size_t width, std::size_t heads) {
     config sizes;
@@ -225,9 +222,13 @@ inline config published(std::size_t layers, std::size_t width, std::size_t heads
 }
 }  // namespace detail
 
-inline config gpt2_medium() { return detail::published(24, 1024, 16); }
-inline config gpt2_large() { return detail::published(36, 1280, 20); }
-inline config gpt2_xl() { return detail::published(48, 1600, 25); }
-inline config distilgpt2() { return detail::published(6, 768, 12); }
+/// The published sizes.
+namespace presets {
+inline config gpt2() { return {}; }
+inline config medium() { return detail::published(24, 1024, 16); }
+inline config large() { return detail::published(36, 1280, 20); }
+inline config xl() { return detail::published(48, 1600, 25); }
+inline config distil() { return detail::published(6, 768, 12); }
+}  // namespace presets
 
 }  // namespace gpt2::inline GPT2_ABI

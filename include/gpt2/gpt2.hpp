@@ -11,11 +11,15 @@
 #include "session.hpp"
 #include "tokenizer_files.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 namespace gpt2::inline GPT2_ABI {
@@ -34,6 +38,9 @@ class language_model {
 public:
     explicit language_model(std::shared_ptr<const language_parts> parts)
         : parts_(std::move(parts)) {}
+    // Copies alone: a moved-from model would be one without weights.
+    language_model(const language_model&) = default;
+    language_model& operator=(const language_model&) = default;
 
     /// Continues a prompt. Raises context_full for a prompt beyond the model's positions (before
     /// any work), empty_prompt, invalid_argument, not_finite, no_candidate, and not_found for a
@@ -76,6 +83,7 @@ private:
 
 inline completion language_model::generate(std::span<const token_id> prompt, const options& how,
                                            const on_piece& callback) const {
+    const auto begun = std::chrono::steady_clock::now();
     session text(parts_);
     try {
         text.feed(prompt, how.until);
@@ -85,22 +93,38 @@ inline completion language_model::generate(std::span<const token_id> prompt, con
         nothing.why = finish::cancelled;
         return nothing;
     }
-    return text.generate(how, callback);
+    const std::chrono::duration<double> fed = std::chrono::steady_clock::now() - begun;
+    auto done = text.generate(how, callback);
+    done.stats.prompt_seconds += fed.count();
+    return done;
 }
 
+namespace detail {
+
+/// Whether a folder holds any file of tokens or merges. What stands beside them (added_tokens.json,
+/// tokenizer_config.json …) also accompanies tokenizers of other kinds, which GPT-2s of other
+/// languages use, and says nothing alone.
+inline bool has_tokenizer_files(const std::filesystem::path& folder) {
+    std::error_code ignored;
+    for (const char* name :
+         {"tokenizer.json", "vocab.json", "encoder.json", "merges.txt", "vocab.bpe"})
+        if (std::filesystem::exists(std::filesystem::symlink_status(folder / name, ignored)))
+            return true;  // also for a link that leads nowhere, which is then an error
+    return false;
+}
+
+}  // namespace detail
+
 /// Loads a model as it is downloaded: a Hugging Face folder with `config.json`, the weights as
-/// safetensors, and, unless ids are all that is needed, the tokenizer's files. Raises a gpt2::error
-/// that names file, tensor or key with what was expected and found.
+/// safetensors, and the tokenizer's files. Where there is none of those the model takes ids and
+/// gives ids; where some are missing that is not_found. Raises a gpt2::error that names file,
+/// tensor or key with what was expected and found.
 inline language_model load(const std::filesystem::path& folder, const load_options& how = {}) {
     if (how.weights != storage::as_stored && how.weights != storage::f32)
         throw error(errc::unsupported, "load: weights can be kept as f32 only so far");
     auto loaded = load_model<float>(folder);
     std::optional<tokenizer> words;
-    try {
-        words = load_tokenizer(folder);
-    } catch (const error& problem) {
-        if (problem.code() != errc::not_found) throw;  // no such files: ids in, ids out
-    }
+    if (detail::has_tokenizer_files(folder)) words = load_tokenizer(folder);
     return language_model(std::make_shared<const language_parts>(
         std::move(loaded.model), std::move(words), std::move(loaded.audit), how.threads));
 }

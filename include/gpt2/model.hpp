@@ -1,7 +1,9 @@
 // The whole network: token ids in, logits out.
 //
 // A model is its weights and nothing else; it never changes after it is made, and any number of
-// threads may run it at once, each with a state of its own.
+// threads may run it at once, each with a state of its own. It computes in the rounding mode it
+// finds and never changes the floating-point environment; the promise of equal bits is for
+// round-to-nearest without flushing of subnormals, which is what every program starts with.
 //
 // Before: layers.hpp, where the parts are. After: session.hpp, which runs it on a text.
 #pragma once

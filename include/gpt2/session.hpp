@@ -51,7 +51,8 @@ struct piece {
 
 enum class flow { go_on, stop };
 
-/// Called once per token. May raise: the exception reaches the caller, the session stays usable.
+/// Called once per token, and once more, with the end-of-text token, when text was held back as it
+/// came. May raise: the exception reaches the caller, the session stays usable.
 using on_piece = std::function<flow(const piece&)>;
 
 enum class finish {
@@ -77,7 +78,9 @@ struct statistics {
 };
 
 struct completion {
-    std::string text;  ///< what the callback was given, concatenated
+    /// What the callback was given, concatenated. What was held back when the callback stopped the
+    /// generation, or something cancelled it, is in `tokens` only.
+    std::string text;
     std::vector<token_id> tokens;
     std::vector<float> log_probs;
     finish why = finish::length;

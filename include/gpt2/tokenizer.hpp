@@ -15,7 +15,6 @@
 #include "detail/utf8.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -277,6 +276,9 @@ inline void tokenizer::take_merges(const std::vector<merge>& merges) {
             detail::fail(errc::bad_tokenizer, where, "it comes twice");
         rules_.ranks.insert(m.left, m.right, rank);
         rules_.results.push_back(m.result);
+        rules_.bytes.join(left.back(), right.front());
+        if (m.left == rules_.byte_id(left.front()) && m.right == rules_.byte_id(right.front()))
+            rules_.bytes.insert(left.front(), right.front(), rank);
     }
 }
 
@@ -284,15 +286,19 @@ inline void tokenizer::take_merges(const std::vector<merge>& merges) {
 /// may stand for merging. Any list of merges is allowed, so each token is tried.
 inline void tokenizer::take_words() {
     words_ = detail::word_table(size());
-    std::array<token_id, detail::longest_word> ids;
-    for (std::size_t id = 0; id < size(); ++id) {
-        const std::string_view word = bytes(static_cast<token_id>(id));
+    std::vector<token_id> ids;
+    detail::long_merger merger;
+    const auto has_no_token = [this](char byte) { return rules_.byte_id(byte) < 0; };
+    for (std::size_t i = 0; i < size(); ++i) {
+        const auto id = static_cast<token_id>(i);
+        const std::string_view word = bytes(id);
         if (word.size() > detail::longest_word) continue;
-        if (!detail::begin_merge(rules_, word, ids.data())) continue;
-        if (detail::merge_short(rules_, ids.data(), word.size()) == 1 &&
-            ids[0] == static_cast<token_id>(id))
+        if (!complete_ && std::any_of(word.begin(), word.end(), has_no_token)) continue;
+        ids.clear();
+        detail::merge_piece(rules_, word, merger, ids);
+        if (ids.size() == 1 && ids[0] == id)
             words_.insert(detail::read_word(word.data(), word.size(), word.data() + word.size()),
-                          ids[0]);
+                          id);
     }
 }
 

@@ -152,6 +152,7 @@ inline void read_vocabulary(const nlohmann::json& vocab, const std::string& wher
     const json_fields fields(vocab, where, errc::bad_tokenizer);
     if (vocab.size() > most_tokens)
         fail(errc::limit_exceeded, where, "at most 2^20 tokens", std::to_string(vocab.size()));
+    builder.reserve(vocab.size());
     for (const auto& [symbol, value] : vocab.get_ref<const nlohmann::json::object_t&>()) {
         if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= most_tokens)
             fail(errc::bad_tokenizer, where + ": " + detail::printable(symbol),

@@ -103,8 +103,10 @@ static_assert([] {
 /// `(768, 2304)`; `()` for a scalar.
 inline std::string shown_shape(std::span<const std::size_t> shape) {
     std::string out = "(";
-    for (std::size_t i = 0; i < shape.size(); ++i)
-        out += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+        if (i != 0) out += ", ";
+        out += std::to_string(shape[i]);
+    }
     return out + ")";
 }
 
@@ -153,7 +155,8 @@ public:
     /// Rows [first, first + count) into `out`, row-major, count · columns() values; f16, bf16 and
     /// f32 widen exactly, f64 is rounded to Scalar. Memory beyond `out` is bounded (64 KiB).
     /// Throws errc::invalid_argument (rows or size of `out`), errc::unsupported (not a float type),
-    /// errc::not_finite naming the first NaN or infinity, errc::truncated, errc::read_failed.
+    /// errc::not_finite naming the first NaN or infinity (an f64 beyond float too),
+    /// errc::truncated, errc::read_failed.
     template <class Scalar>
     void read_rows(std::size_t first, std::size_t count, std::span<Scalar> out) const;
 
@@ -211,8 +214,8 @@ void stored_tensor::read_rows(std::size_t first, std::size_t count, std::span<Sc
     if (first > rows() || count > rows() - first || out.size() != count * columns())
         detail::fail(errc::invalid_argument, detail::shown_name(name_),
                      "rows within " + std::to_string(rows()) + " and room for them",
-                     "rows " + std::to_string(first) + " to " + std::to_string(first + count) +
-                         " and room for " + std::to_string(out.size()) + " values");
+                     std::to_string(count) + " from row " + std::to_string(first) +
+                         " on and room for " + std::to_string(out.size()) + " values");
     const std::uint64_t begin = offset_ + std::uint64_t{first} * columns() * (bits(type_) / 8);
     switch (type_) {
         case dtype::f64:

@@ -2,6 +2,7 @@
 // it does (examples/models/evaluate.py, float32).
 #include "../support/catch.hpp"
 #include "../support/files.hpp"
+#include "../support/sanitized.hpp"
 
 #include <gpt2/gpt2.hpp>
 
@@ -75,7 +76,7 @@ TEST_CASE("the bundled model writes, and the same seed writes the same", "[bundl
 
 TEST_CASE("bits per byte of the held-out tales equal PyTorch's", "[bundled]") {
     const auto folder = test::shared_data("data/text/tales-valid");
-    if (folder.empty()) return;
+    if (folder.empty() || test::sanitized) return;  // sanitized, it would take ten minutes
     const auto model = gpt2::load(GPT2_BUNDLED_MODEL);
     const auto expected = nlohmann::json::parse(
         test::read_file(test::source_folder() / "examples/models/evaluation.json"));
@@ -86,7 +87,7 @@ TEST_CASE("bits per byte of the held-out tales equal PyTorch's", "[bundled]") {
         REQUIRE(ids.size() == file["tokens"].get<std::size_t>());
         ids.insert(ids.begin(), *model.config().begin_of_text);
         const double found = bits(model.model(), ids) / static_cast<double>(text.size());
-        CHECK(std::abs(found - file["bits_per_byte"].get<double>()) < 1e-3);
+        CHECK(std::abs(found - file["bits_per_byte"].get<double>()) < 1e-4);  // 224
         WARN(file["file"] << ": " << found << " bits per byte");
     }
 }

@@ -42,12 +42,13 @@ TEST_CASE("parameters of the published sizes", "[config]") {
         config sizes;
         std::uint64_t tied, untied;
     };
-    for (const auto& [sizes, tied, untied] : {size{gpt2::distilgpt2(), 81'912'576, 120'509'952},
-                                              size{gpt2::gpt2(), 124'439'808, 163'037'184},
-                                              size{gpt2::gpt2_medium(), 354'823'168, 406'286'336},
-                                              size{gpt2::gpt2_large(), 774'030'080, 838'359'040},
-                                              size{gpt2::gpt2_xl(), 1'557'611'200, 1'638'022'400},
-                                              size{gpt3(), 174'604'259'328, 175'221'817'344}}) {
+    for (const auto& [sizes, tied, untied] :
+         {size{gpt2::presets::distil(), 81'912'576, 120'509'952},
+          size{gpt2::presets::gpt2(), 124'439'808, 163'037'184},
+          size{gpt2::presets::medium(), 354'823'168, 406'286'336},
+          size{gpt2::presets::large(), 774'030'080, 838'359'040},
+          size{gpt2::presets::xl(), 1'557'611'200, 1'638'022'400},
+          size{gpt3(), 174'604'259'328, 175'221'817'344}}) {
         CHECK_NOTHROW(sizes.validate());
         const auto table = sizes.parameter_table();
         CHECK(table.tied == tied);
@@ -64,7 +65,7 @@ TEST_CASE("parameters of the published sizes", "[config]") {
 }
 
 TEST_CASE("the rows of the parameter table", "[config]") {
-    const auto rows = gpt2::gpt2().parameter_table().rows;
+    const auto rows = gpt2::presets::gpt2().parameter_table().rows;
     REQUIRE(rows.size() == 6);
     CHECK(rows[0].count == 38'597'376);
     CHECK(rows[1].count == 786'432);
@@ -72,16 +73,16 @@ TEST_CASE("the rows of the parameter table", "[config]") {
     CHECK(rows[3].count == 56'623'104);
     CHECK(rows[4].count == 38'400);
     CHECK(rows[5].count == 82'944);
-    config bare = gpt2::gpt2();
+    config bare = gpt2::presets::gpt2();
     bare.biases = false;  // as nanoGPT with bias=False: half of the norms is left
     CHECK(bare.parameter_count() == 124'439'808 - 82'944 - 19'200);
 }
 
 TEST_CASE("derived sizes", "[config]") {
-    CHECK(gpt2::gpt2().head_size() == 64);
-    CHECK(gpt2::gpt2_xl().head_size() == 64);
-    CHECK(gpt2::gpt2().kv_bytes_per_token() == 73'728);
-    CHECK(gpt2::gpt2().kv_bytes_per_token(2) == 36'864);
+    CHECK(gpt2::presets::gpt2().head_size() == 64);
+    CHECK(gpt2::presets::xl().head_size() == 64);
+    CHECK(gpt2::presets::gpt2().kv_bytes_per_token() == 73'728);
+    CHECK(gpt2::presets::gpt2().kv_bytes_per_token(2) == 36'864);
     config sizes;
     sizes.heads = 0;
     CHECK(sizes.head_size() == 0);

@@ -19,6 +19,13 @@
 
 namespace test {
 
+/// What the error that `action` raises says.
+template <class Action>
+std::string message_of(Action&& action) {
+    const auto problem = error_of(action);
+    return problem ? problem->what() : "no error";
+}
+
 /// `length` as the 8 bytes that begin a file.
 inline std::string length_bytes(std::uint64_t length) {
     std::string out;
@@ -61,8 +68,10 @@ inline std::string safetensors(const std::vector<tensor>& tensors) {
     for (const tensor& t : tensors) {
         if (header.size() > 1) header += ',';
         header += '"' + t.name + R"(":{"dtype":")" + t.dtype + R"(","shape":[)";
-        for (std::size_t i = 0; i < t.shape.size(); ++i)
-            header += (i == 0 ? "" : ",") + std::to_string(t.shape[i]);
+        for (std::size_t i = 0; i < t.shape.size(); ++i) {
+            if (i != 0) header += ',';
+            header += std::to_string(t.shape[i]);
+        }
         header += R"(],"data_offsets":[)" + std::to_string(values.size()) + ',';
         values += t.bytes;
         header += std::to_string(values.size()) + "]}";

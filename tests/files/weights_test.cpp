@@ -127,6 +127,9 @@ TEST_CASE("rows are read, widened and bounded", "[files][weights]") {
     CHECK_ERROR(
         errc::invalid_argument,
         tensor.read_rows<float>(1, std::numeric_limits<std::size_t>::max(), std::span(narrow)));
+    CHECK(
+        test::message_of([&] { tensor.read_rows<float>(2, 2, std::span(narrow)); }) ==
+        "t: expected rows within 3 and room for them, found 2 from row 2 on and room for 2 values");
 
     const auto vector = tensor_of(dtype::f32, {3}, std::vector{1.0f, 2.0f, 3.0f});
     CHECK((vector.rows() == 1 && vector.columns() == 3));

@@ -1,6 +1,12 @@
 // What a model refuses: tensors that are missing or of another shape, ids and lengths out of range.
 #include "../support/catch.hpp"
 #include "../support/random_model.hpp"
+#include "../support/sanitized.hpp"
+
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
+#include <malloc.h>
+#define GPT2_TEST_COUNTS_MEMORY
+#endif
 
 TEST_CASE("each missing tensor is named", "[model]") {  // 057
     const auto c = test::odd_config();
@@ -67,6 +73,31 @@ TEST_CASE("a stored head that differs wins, an equal one is tied", "[model]") { 
     c.tied_head = false;  // 143
     CHECK_ERROR(gpt2::errc::missing_tensor, weights.model(c));
 }
+
+#ifdef GPT2_TEST_COUNTS_MEMORY
+TEST_CASE("a tied head takes no memory of its own", "[model]") {  // 207
+    if (test::sanitized) return;  // a sanitizer's own allocator keeps no such count
+    const auto held = [](gpt2::config c, bool tied) {
+        c.vocabulary_size = 20000;
+        c.tied_head = tied;
+        const test::random_weights weights(c);
+        const auto in_use = [] {
+            const auto figures = mallinfo2();
+            return figures.uordblks + figures.hblkhd;
+        };
+        const auto before = in_use();
+        const auto model = weights.model(c);
+        CHECK(model.tied_head() == tied);
+        return in_use() - before;
+    };
+    const auto c = test::odd_config();
+    const std::size_t embedding = 20000 * c.width * sizeof(float);
+    const auto tied = held(c, true), untied = held(c, false);
+    CHECK(tied >= embedding);
+    CHECK(tied < 2 * embedding);
+    CHECK(untied >= tied + embedding);
+}
+#endif
 
 TEST_CASE("a weight that is no number is refused by name", "[model]") {  // 218
     const auto c = test::odd_config();

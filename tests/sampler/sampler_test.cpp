@@ -1,6 +1,7 @@
 // The draw: ties, bans, broken logits, extreme settings, the distribution, and that a choice
 // depends on nothing but logits, seed, sequence and step.
 #include "../support/catch.hpp"
+#include "../support/sanitized.hpp"
 
 #include <gpt2/sampler.hpp>
 
@@ -285,6 +286,27 @@ TEST_CASE("log_prob: the log-softmax of the model's own logits", "[sampler]") {
     CHECK(sampler(greedy()).next(floats{5, -infinity}, 0).log_prob == 0);
     CHECK(sampler(greedy()).next(floats{3e38f, -3e38f}, 0).log_prob == 0);
     CHECK(sampler(temperature(1e38f), 2).next(floats{0, 80}, 0).log_prob <= 0);
+}
+
+TEST_CASE("log_prob: logits far from zero", "[sampler]") {  // 215
+    CHECK(sampler(greedy()).next(floats{1e30f, 1e30f}, 0).log_prob == Approx(-std::log(2.0)));
+    CHECK(sampler(greedy()).next(floats(50257, -1e30f), 0).log_prob ==
+          Approx(-std::log(50257.0)).epsilon(1e-6));
+    CHECK(sampler(greedy()).next(floats(50257, 88.8f), 0).log_prob ==
+          Approx(-std::log(50257.0)).epsilon(1e-6));
+}
+
+TEST_CASE("sampler: of ten million draws none takes a token without probability",
+          "[sampler]") {  // 246
+    const floats logits{-infinity, 0, -200, 0.5f, -infinity};
+    sampler sample(temperature(1), 11);
+    bool good = true;
+    const std::size_t draws = test::sanitized ? 500'000 : 10'000'000;
+    for (std::size_t step = 0; step < draws; ++step) {
+        const token_id id = sample.next(logits, step).token;
+        good &= id == 1 || id == 3;
+    }
+    CHECK(good);
 }
 
 TEST_CASE("sampler: a draw depends on seed, sequence and step alone", "[sampler]") {

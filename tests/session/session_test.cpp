@@ -2,10 +2,14 @@
 // cancelling, the end of the context, fork and rewind.
 #include "../support/catch.hpp"
 #include "../support/random_model.hpp"
+#include "../support/sanitized.hpp"
 
 #include <gpt2/session.hpp>
 
+#include <chrono>
+#include <fstream>
 #include <thread>
+#include <utility>
 
 namespace {
 
@@ -268,6 +272,102 @@ TEST_CASE("a session that was moved from says so", "[session]") {  // 270
     CHECK_ERROR(gpt2::errc::invalid_argument, a.generate());
 }
 
+TEST_CASE("moving a session onto itself or over another", "[session]") {  // 270
+    const auto model = parts();
+    gpt2::session a(model), b(parts(small_config(), 2));
+    a.feed("abc");
+    b.feed("abcdef");
+    const auto fork = a.fork();
+    auto& same = a;
+    a = std::move(same);
+    CHECK(a.size() == 3);
+    b = std::move(a);  // another model's session: its cache and its pool go with it
+    CHECK(b.size() == 3);
+    CHECK(b.generate(drawing(10)).tokens == fork.fork().generate(drawing(10)).tokens);
+}
+
+TEST_CASE("a session that is used again and again stays what it was", "[session]") {  // 266, 271
+    gpt2::session text(parts());
+    text.feed("abc");
+    const auto expected = text.generate(drawing(20)).tokens;
+    std::vector<float> logits(text.logits().begin(), text.logits().end());
+    const auto resident = [] {  // pages
+        std::ifstream file("/proc/self/statm");
+        std::size_t total = 0, here = 0;
+        file >> total >> here;
+        return here;
+    };
+    std::size_t before = 0;
+    bool same = true;
+    for (int round = 0; round < (test::sanitized ? 300 : 2000); ++round) {
+        if (round == 200) before = resident();
+        text.rewind(round % 3 == 0 ? 0 : 3);
+        if (text.size() == 0) text.feed("abc");
+        same = same && text.generate(drawing(20)).tokens == expected;
+    }
+    CHECK(same);
+    const auto now = text.logits();
+    CHECK(std::equal(now.begin(), now.end(), logits.begin(), logits.end()));
+    // 8 MiB, which a leak of 256 bytes a token would pass.
+    if (!test::sanitized) CHECK(resident() <= before + 2048);
+}
+
+TEST_CASE("a fork and its origin do not share a past", "[session]") {  // 257
+    const auto model = parts();
+    gpt2::session origin(model);
+    origin.feed("abcdef");
+    auto fork = origin.fork();
+    origin.rewind(2);
+    origin.feed("wxyz");
+    fork.feed("gh");
+    for (const auto& [text, spelled] :
+         {std::pair{&origin, "abwxyz"}, std::pair{&fork, "abcdefgh"}}) {
+        gpt2::session fresh(model);
+        fresh.feed(spelled);
+        const auto a = text->logits(), b = fresh.logits();
+        CHECK(std::equal(a.begin(), a.end(), b.begin(), b.end()));
+    }
+}
+
+TEST_CASE("cancelling from another thread", "[session][threads]") {  // 281
+    const auto model = parts();
+    for (int round = 0; round < 20; ++round) {
+        std::stop_source source;
+        gpt2::session text(model);
+        text.feed("abc");
+        std::jthread other([&source, round] {
+            std::this_thread::sleep_for(std::chrono::microseconds(round * 100));
+            source.request_stop();
+            source.request_stop();  // twice is once
+        });
+        auto how = drawing(3);
+        how.until.token = source.get_token();
+        auto last = gpt2::finish::length;
+        while (last == gpt2::finish::length) {
+            text.rewind(3);
+            last = text.generate(how).why;
+        }
+        CHECK(last == gpt2::finish::cancelled);
+        CHECK(text.generate(how).why == gpt2::finish::cancelled);
+        text.rewind(3);
+        CHECK(text.generate(drawing(3)).why == gpt2::finish::length);
+    }
+}
+
+TEST_CASE("models come and go while others write", "[session][threads]") {  // 276, 279
+    std::vector<char> equal(3, 0);
+    const auto expected = gpt2::session(parts()).generate(drawing(8)).tokens;
+    std::vector<std::thread> threads;
+    for (auto& good : equal)
+        threads.emplace_back([&good, &expected] {
+            good = 1;
+            for (int round = 0; round < 10; ++round)
+                good &= gpt2::session(parts()).generate(drawing(8)).tokens == expected;
+        });
+    for (auto& thread : threads) thread.join();
+    for (const char good : equal) CHECK(good);
+}
+
 TEST_CASE("logits that are no numbers end in a typed error with step and token", "[session]") {
     auto c = small_config();
     test::random_weights weights(c);
@@ -281,6 +381,14 @@ TEST_CASE("logits that are no numbers end in a typed error with step and token",
     CHECK(problem->code() == gpt2::errc::not_finite);
     CHECK(std::string(problem->what()).find("step 3") != std::string::npos);
     CHECK(std::string(problem->what()).find("token") != std::string::npos);
+
+    test::random_weights overflowing(c);  // 213, 214: scores beyond float, so weights of NaN
+    for (float& x : overflowing.find("h.0.attn.c_attn.weight").values) x *= 1e25f;
+    gpt2::session other(std::make_shared<const gpt2::language_parts>(
+        overflowing.model(c), bytes_tokenizer(), gpt2::audit{}, 1u));
+    other.feed("abc");
+    CHECK_ERROR(gpt2::errc::not_finite, other.generate());
+    CHECK(other.size() == 3);
 }
 
 TEST_CASE("sessions of one model in many threads", "[session][threads]") {  // 274

@@ -216,9 +216,9 @@ TEST_CASE("headers open with #pragma once after a comment", "[structure]") {
 
 TEST_CASE("files keep to 500 lines of 100 columns", "[structure]") {
     std::size_t seen = 0;
-    for (const char* const folder : {"include", "examples", "cmake"}) {
+    for (const char* const folder : {"include", "examples", "tests", "cmake"}) {
         for (const source& file :
-             listing(root / folder, {".hpp", ".cpp", ".cmake", ".sh"})) {
+             listing(root / folder, {".hpp", ".cpp", ".cmake", ".sh", ".py"})) {
             const auto lines = lines_of(file.text);
             CAPTURE(folder, file.name);
             CHECK(lines.size() <= 500);

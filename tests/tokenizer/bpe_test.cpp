@@ -70,7 +70,7 @@ TEST_CASE("pieces around the length where the heap takes over") {
     vocabulary made = test::bytes_only();
     for (const char* part : {"a", "aa", "aaaa"}) test::add_merge(made, part, part);
     test::add_merge(made, "aaaaaaaa", "a");
-    for (std::size_t size = gpt2::detail::short_piece - 3; size < gpt2::detail::short_piece + 20;
+    for (std::size_t size = gpt2::detail::short_part - 3; size < gpt2::detail::short_part + 20;
          ++size) {
         compare(made, std::string(size, 'a'));
         compare(made, " " + std::string(size, 'a') + "b");
@@ -96,6 +96,22 @@ TEST_CASE("short pieces at every place and length, near the end of the text and 
         for (std::size_t n = dice.below(6); n > 0; --n) text += words[dice.below(std::size(words))];
         compare(made, text);
     }
+}
+
+TEST_CASE("only merges say where a piece falls apart") {
+    vocabulary made = test::bytes_only();
+    test::add_merge(made, "a", "b");
+    test::add_merge(made, "c", "d");
+    test::add_merge(made, "ab", "cd");  // joins b and c, though bc is no token
+    const gpt2::tokenizer t(made);
+    CHECK(t.encode("abcd") == test::ids{258});
+    CHECK(t.encode("bc") == test::ids{'b', 'c'});
+    for (const std::size_t lead : {0u, 1u, 62u, 63u, 64u, 65u, 500u}) {
+        compare(made, std::string(lead, 'x') + "abcdabxabbccdab");
+        compare(made, std::string(lead, 'a') + "bcd" + std::string(lead, 'b') + "abcd");
+    }
+    made.tokens.push_back("xy");  // a token alone joins nothing
+    CHECK(gpt2::tokenizer(made).encode("xy") == test::ids{'x', 'y'});
 }
 
 TEST_CASE("the key of a short piece does not depend on what follows it") {

@@ -100,3 +100,33 @@ TEST_CASE("random strings of contractions, spaces and broken UTF-8 are cut as th
         FAIL("wrong: " << gpt2::detail::printable(text));
     }
 }
+
+TEST_CASE("what is appended moves no cut that two characters follow") {  // 171
+    const std::string parts[] = {"'", "l", "r",   "e", "s", " ", "\n", "\xE3\x80\x80",
+                                 "1", "!", "\xFF"};
+    test::dice dice(8);
+    for (int round = 0; round < 20000; ++round) {
+        std::string text, more;
+        for (std::size_t n = dice.below(10); n > 0; --n)
+            text += parts[dice.below(std::size(parts))];
+        for (std::size_t n = dice.below(4); n > 0; --n) more += parts[dice.below(std::size(parts))];
+        const std::string all = text + more;
+        const auto before = cuts_of(text), after = cuts_of(all);
+        std::size_t end = 0;
+        for (std::size_t i = 0; i < before.size(); ++i) {
+            end += before[i].size();
+            if (test::oracle_characters(std::string_view(text).substr(end)).size() < 2) break;
+            INFO(gpt2::detail::printable(text) << " and " << gpt2::detail::printable(more));
+            REQUIRE(before[i] == after[i]);
+        }
+    }
+}
+
+TEST_CASE("an apostrophe before any two signs is cut as the pattern says") {
+    for (char first = '!'; first <= '~'; ++first)
+        for (char second = '!'; second <= '~'; ++second) {
+            const std::string text{'x', '\'', first, second};
+            if (cuts_of(text) != test::oracle_pieces(text))
+                FAIL("wrong: " << gpt2::detail::printable(text));
+        }
+}

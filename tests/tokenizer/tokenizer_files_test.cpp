@@ -191,6 +191,10 @@ TEST_CASE("merges that never end are refused early") {
     json vocab = json::object();
     for (int i = 0; i <= 1 << 20; ++i) vocab[std::to_string(i)] = i;
     CHECK_ERROR(errc::limit_exceeded, from_vocab(vocab));
+    const std::string long_text((64 << 20) + 1, ' ');
+    CHECK_ERROR(errc::limit_exceeded,
+                load_tokenizer(tokenizer_texts{.vocab_json = long_text, .merges_txt = ""}));
+    CHECK_ERROR(errc::limit_exceeded, load_tokenizer(tokenizer_texts{.tokenizer_json = long_text}));
 }
 
 TEST_CASE("files that stand beside vocab.json and merges.txt") {
@@ -325,8 +329,12 @@ TEST_CASE("merges and added tokens of tokenizer.json") {
         CHECK_ERROR(errc::bad_tokenizer,
                     changed([&](json& d) { d["added_tokens"].push_back(item); }));
     }
-    CHECK_ERROR(errc::bad_tokenizer,
-                changed([](json& d) { d["added_tokens"].push_back(added(1LL << 20, "<x>")); }));
+    for (const std::int64_t id : {std::int64_t{1} << 20, std::int64_t{1} << 31}) {
+        json item = added(0, "<x>");
+        item["id"] = id;
+        CHECK_ERROR(errc::bad_tokenizer,
+                    changed([&](json& d) { d["added_tokens"].push_back(item); }));
+    }
 }
 
 TEST_CASE("an added token is its characters, not bytes in the byte alphabet") {

@@ -1,9 +1,9 @@
 // Byte-pair merging: from the bytes of one piece to the ids of its tokens.
 //
 // The rule: while two neighbours can be merged, merge the pair of lowest rank, among equals the
-// leftmost. It holds for any table of merges, in training order or not. A short piece is a scan
-// over an array; a long one takes a heap, O(n log n); neither recurses. Tables answer in a bounded
-// number of steps whatever ids a file holds.
+// leftmost. It holds for any table of merges, in training order or not. A piece falls into parts
+// between bytes that no merge joins. A short part is a scan over an array; a long one takes a heap,
+// O(n log n); neither recurses. Tables answer in a bounded number of steps whatever ids a file has.
 //
 // Before: core.hpp. Next: tokenizer.hpp.
 #pragma once
@@ -149,52 +149,76 @@ private:
     std::vector<entry> slots_;
 };
 
+/// What two bytes that stand side by side can become: the rank of their merge, no_rank when only
+/// longer tokens join across them, or a seam, which no merge ever closes. Both sides of a seam
+/// merge as if the other were not there, so a long piece is mostly many short parts.
+class byte_pairs {
+public:
+    static constexpr std::uint32_t seam = no_rank + 1;
+
+    std::uint32_t find(char left, char right) const { return ranks_[place(left, right)]; }
+
+    /// Takes the merge of two tokens that end and begin so.
+    void join(char left, char right) {
+        std::uint32_t& there = ranks_[place(left, right)];
+        there = std::min(there, no_rank);
+    }
+    /// Takes the merge of two bytes.
+    void insert(char left, char right, std::uint32_t rank) { ranks_[place(left, right)] = rank; }
+
+private:
+    static std::size_t place(char left, char right) {
+        return std::size_t{static_cast<unsigned char>(left)} << 8 |
+               static_cast<unsigned char>(right);
+    }
+    std::vector<std::uint32_t> ranks_ = std::vector<std::uint32_t>(256 * 256, seam);
+};
+
 /// The merges of a vocabulary: what byte begins as, which pairs merge, and into what.
 struct merge_rules {
     std::array<token_id, 256> byte_ids;  // -1: no token for this byte
+    byte_pairs bytes;
     pair_table ranks;
     std::vector<token_id> results;  // by rank
+
+    token_id byte_id(char byte) const { return byte_ids[static_cast<unsigned char>(byte)]; }
 };
 
-/// The longest piece that is merged by scanning: up to here a scan beats a heap.
-inline constexpr std::size_t short_piece = 64;
+/// The longest part that is merged by scanning: up to here a scan beats a heap.
+inline constexpr std::size_t short_part = 64;
 
-/// Merges ids[0..count) in place and returns how many are left; count ≤ short_piece. O(count²).
-inline std::size_t merge_short(const merge_rules& rules, token_id* ids, std::size_t count) {
-    std::array<std::uint32_t, short_piece> ranks;  // ranks[i]: of the pair (i, i + 1)
-    for (std::size_t i = 0; i + 1 < count; ++i) ranks[i] = rules.ranks.find(ids[i], ids[i + 1]);
+/// Appends the tokens of a part without seams, 1 to short_part bytes. O(size²).
+inline void merge_short(const merge_rules& rules, std::string_view part,
+                        std::vector<token_id>& out) {
+    std::array<token_id, short_part> ids;
+    std::array<std::uint32_t, short_part> ranks;  // ranks[i]: of the pair (i, i + 1)
+    std::size_t count = part.size();
+    for (std::size_t i = 0; i < count; ++i) {
+        ids[i] = rules.byte_id(part[i]);
+        ranks[i] = i + 1 < count ? rules.bytes.find(part[i], part[i + 1]) : no_rank;
+    }
     while (count > 1) {
-        const auto pairs = ranks.begin() + static_cast<std::ptrdiff_t>(count - 1);
-        const auto best = std::min_element(ranks.begin(), pairs);
-        if (*best == no_rank) break;
-        const auto i = static_cast<std::size_t>(best - ranks.begin());
-        ids[i] = rules.results[*best];
-        std::copy(ids + i + 2, ids + count, ids + i + 1);
-        if (best + 1 != pairs) std::copy(best + 2, pairs, best + 1);
+        std::uint32_t best = ~0u;  // rank << 8 | position: of equals the leftmost
+        for (std::uint32_t i = 0; i + 1 < count; ++i) best = std::min(best, ranks[i] << 8 | i);
+        const std::uint32_t rank = best >> 8, i = best & 0xFF;
+        if (rank == no_rank) break;
+        ids[i] = rules.results[rank];
+        for (std::size_t j = i + 1; j + 1 < count; ++j)
+            ids[j] = ids[j + 1], ranks[j] = ranks[j + 1];
         --count;
         if (i > 0) ranks[i - 1] = rules.ranks.find(ids[i - 1], ids[i]);
         if (i + 1 < count) ranks[i] = rules.ranks.find(ids[i], ids[i + 1]);
     }
-    return count;
+    out.insert(out.end(), ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-/// Writes the token of each byte of `piece` to `ids`; false when one has none.
-inline bool begin_merge(const merge_rules& rules, std::string_view piece, token_id* ids) {
-    bool all = true;
-    for (const char c : piece) {
-        *ids = rules.byte_ids[static_cast<unsigned char>(c)];
-        all = *ids++ >= 0 && all;
-    }
-    return all;
-}
-
-/// Merges long pieces in O(n log n): a list of what is left, linked both ways, and a heap of pairs
+/// Merges long parts in O(n log n): a list of what is left, linked both ways, and a heap of pairs
 /// to merge. Its buffers serve one piece after another.
 class long_merger {
 public:
-    /// Appends the tokens of `piece`, below 2³² bytes.
-    void merge(const merge_rules& rules, std::string_view piece, std::vector<token_id>& out) {
-        begin(rules, piece);
+    /// Appends the tokens of a part without seams, below 2³² bytes.
+    void merge(const merge_rules& rules, std::string_view part, std::vector<token_id>& out) {
+        begin(rules, part);
         while (!heap_.empty()) {
             const auto rank = static_cast<std::uint32_t>(heap_.front() >> 32);
             const auto i = static_cast<std::uint32_t>(heap_.front());
@@ -214,18 +238,19 @@ public:
     }
 
 private:
-    void begin(const merge_rules& rules, std::string_view piece) {
-        const auto count = static_cast<std::uint32_t>(piece.size());
+    void begin(const merge_rules& rules, std::string_view part) {
+        const auto count = static_cast<std::uint32_t>(part.size());
         ids_.resize(count);
         next_.resize(count);
         before_.resize(count);
         ranks_.resize(count);
         heap_.clear();
-        begin_merge(rules, piece, ids_.data());
         for (std::uint32_t i = 0; i < count; ++i) {
+            ids_[i] = rules.byte_id(part[i]);
             next_[i] = i + 1;
             before_[i] = i - 1;
-            rate(rules, i);
+            ranks_[i] = i + 1 < count ? rules.bytes.find(part[i], part[i + 1]) : no_rank;
+            if (ranks_[i] != no_rank) heap_.push_back(std::uint64_t{ranks_[i]} << 32 | i);
         }
         std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
     }
@@ -248,11 +273,19 @@ private:
 /// Appends the tokens of a piece. Every byte of it must have a token.
 inline void merge_piece(const merge_rules& rules, std::string_view piece, long_merger& merger,
                         std::vector<token_id>& out) {
-    if (piece.size() > short_piece) return merger.merge(rules, piece, out);
-    std::array<token_id, short_piece> ids;
-    begin_merge(rules, piece, ids.data());
-    const std::size_t count = merge_short(rules, ids.data(), piece.size());
-    out.insert(out.end(), ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count));
+    while (!piece.empty()) {
+        std::size_t size = 1;
+        while (size < piece.size() &&
+               rules.bytes.find(piece[size - 1], piece[size]) != byte_pairs::seam)
+            ++size;
+        if (size == 1)
+            out.push_back(rules.byte_id(piece[0]));
+        else if (size <= short_part)
+            merge_short(rules, piece.substr(0, size), out);
+        else
+            merger.merge(rules, piece.substr(0, size), out);
+        piece.remove_prefix(size);
+    }
 }
 
 }  // namespace detail

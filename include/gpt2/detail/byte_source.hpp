@@ -120,7 +120,9 @@ private:
     static std::uint64_t regular_size(const std::filesystem::path& path) {
         std::error_code problem;
         const auto status = std::filesystem::status(path, problem);
-        if (!std::filesystem::exists(status)) fail(errc::not_found, shown(path), "no such file");
+        if (status.type() == std::filesystem::file_type::not_found)
+            fail(errc::not_found, shown(path), "no such file");
+        if (problem) fail(errc::read_failed, shown(path), problem.message());
         if (!std::filesystem::is_regular_file(status))
             fail(errc::not_regular_file, shown(path), "a regular file", "something else");
         const std::uint64_t size = std::filesystem::file_size(path, problem);

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -89,17 +90,17 @@ inline std::optional<std::size_t> read_size(const json_fields& file,
     return size ? std::optional(static_cast<std::size_t>(*size)) : std::nullopt;
 }
 
-/// The tokens of a member that is an id, a list of ids or null; ids that name no token of the
-/// vocabulary, as some published configs have them, are dropped.
+/// The tokens of a member that is an id, a list of ids or null, each once; ids that name no token
+/// of the vocabulary, as some published configs have them, are dropped.
 inline std::vector<token_id> read_tokens(const json_fields& file, std::string_view key,
                                          std::size_t vocabulary_size) {
     std::vector<token_id> ids;
+    std::set<std::uint64_t> seen;
     const auto take = [&](const nlohmann::json& value) {
         if (!value.is_number_integer()) file.refuse(key, value, "a token id");
         if (!value.is_number_unsigned()) return;
         const auto id = value.get<std::uint64_t>();
-        if (id >= vocabulary_size) return;
-        if (std::find(ids.begin(), ids.end(), static_cast<token_id>(id)) == ids.end())
+        if (id < vocabulary_size && seen.insert(id).second)
             ids.push_back(static_cast<token_id>(id));
     };
     if (!file.given(key)) return ids;
@@ -142,7 +143,8 @@ inline activation read_activation(const json_fields& file) {
          "activation_function " + detail::printable(*text, 40) + " is not supported");
 }
 
-/// The config in config.json, checked. Throws errc::unsupported for other models and features,
+/// The config in config.json, checked. Two names of one size must agree, but for n_ctx, which only
+/// serves where n_positions is absent. Throws errc::unsupported for other models and features,
 /// errc::bad_config for values of the wrong type or range.
 inline config read_hf_config(const nlohmann::json& document, const std::string& where) {
     using limits = config_limits;

@@ -3,7 +3,9 @@
 //
 // A file inside the folder can only name plain files beside it. Links that lie in the folder are
 // followed: the hub's own download cache consists of them. Nothing is written, and of the weights
-// only the headers are read here. A single model.safetensors comes before an index.
+// only the headers are read here. A single model.safetensors comes before an index. Matrices are
+// taken as Conv1D stores them, (in, out); one stored the other way round is found by its shape, and
+// c_attn, (C, 3C), is never square.
 //
 // Before: detail/safetensors.hpp, detail/hf_config.hpp. Next: load.hpp.
 #pragma once
@@ -13,7 +15,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstddef>
 #include <filesystem>
 #include <map>
@@ -196,10 +197,11 @@ inline void read_folder_weights(const std::filesystem::path& folder, hf_folder& 
 /// Milliseconds: no weight is read before the model asks for it.
 inline hf_folder open_hf_folder(const std::filesystem::path& folder) {
     try {
-        std::error_code ignored;
-        const auto status = std::filesystem::status(folder, ignored);
-        if (!std::filesystem::exists(status))
+        std::error_code problem;
+        const auto status = std::filesystem::status(folder, problem);
+        if (status.type() == std::filesystem::file_type::not_found)
             fail(errc::not_found, shown(folder), "no such folder");
+        if (problem) fail(errc::read_failed, shown(folder), problem.message());
         if (!std::filesystem::is_directory(status))
             fail(errc::invalid_argument, shown(folder), "a folder", "something else");
         if (!has_entry(folder, "config.json") && has_entry(folder, "adapter_config.json"))

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,7 @@ namespace detail {
 struct safetensors_limits {
     static constexpr std::uint64_t header_bytes = std::uint64_t{16} << 20;
     static constexpr std::size_t tensors = 65536;
+    static constexpr std::size_t metadata = 65536;
     static constexpr std::size_t name_bytes = 1024;
     static constexpr std::size_t rank = 8;
 };
@@ -38,10 +40,12 @@ struct safetensors_limits {
 /// One entry of the header as it is written, before anything is believed.
 struct safetensors_entry {
     std::string name;
-    std::optional<dtype> type;
-    std::optional<std::vector<std::size_t>> shape;
+    dtype type = dtype::f32;
+    std::vector<std::size_t> shape;
     std::uint64_t begin = 0;  // of its values, behind the header
     std::uint64_t end = 0;
+    bool has_type = false;
+    bool has_shape = false;
     unsigned offsets_read = 0;  // 2 when both are there
 };
 
@@ -63,7 +67,7 @@ public:
     }
     bool number_unsigned(json::number_unsigned_t value) {
         if (place_ == place::shape) {
-            auto& shape = *entries.back().shape;
+            auto& shape = entries.back().shape;
             if (shape.size() == safetensors_limits::rank)
                 fail(errc::limit_exceeded, tensor_where(),
                      "at most " + std::to_string(safetensors_limits::rank) + " dimensions", "more");
@@ -84,6 +88,7 @@ public:
             metadata_value_->assign(value);
         } else if (place_ == place::tensor && field_ == "dtype") {
             entries.back().type = type_named(value);
+            entries.back().has_type = true;
         } else {
             refuse("a string");
         }
@@ -127,9 +132,7 @@ public:
         if (place_ == place::file) {
             begin_entry(name);
         } else if (place_ == place::metadata) {
-            const auto [entry, fresh] = metadata.try_emplace(name);
-            if (!fresh) fail_twice(where_ + ": __metadata__", name);
-            metadata_value_ = &entry->second;
+            begin_metadata(name);
         } else {
             begin_field(name);
         }
@@ -158,14 +161,21 @@ private:
                  "at most " + std::to_string(safetensors_limits::tensors) + " tensors", "more");
         entries.emplace_back().name = name;
     }
+    void begin_metadata(const std::string& name) {
+        const auto [entry, fresh] = metadata.try_emplace(name);
+        if (!fresh) fail_twice(where_ + ": __metadata__", name);
+        if (metadata.size() > safetensors_limits::metadata)
+            fail(errc::limit_exceeded, where_ + ": __metadata__",
+                 "at most " + std::to_string(safetensors_limits::metadata) + " entries", "more");
+        metadata_value_ = &entry->second;
+    }
     void begin_field(const std::string& name) {
         auto& entry = entries.back();
         field_ = name;
         if (name == "dtype") {
-            if (entry.type) fail_twice(tensor_where(), name);
+            if (entry.has_type) fail_twice(tensor_where(), name);
         } else if (name == "shape") {
-            if (entry.shape) fail_twice(tensor_where(), name);
-            entry.shape.emplace();
+            if (std::exchange(entry.has_shape, true)) fail_twice(tensor_where(), name);
         } else if (name == "data_offsets") {
             if (entry.offsets_read != 0) fail_twice(tensor_where(), name);
         } else {
@@ -175,8 +185,8 @@ private:
     }
     void check_complete() const {
         const auto& entry = entries.back();
-        const char* absent = !entry.type               ? "dtype"
-                             : !entry.shape            ? "shape"
+        const char* absent = !entry.has_type           ? "dtype"
+                             : !entry.has_shape        ? "shape"
                              : entry.offsets_read != 2 ? "data_offsets"
                                                        : nullptr;
         if (absent != nullptr)
@@ -276,17 +286,16 @@ inline std::string safetensors_header_text(const byte_source& file) {
 
 /// The bytes of one entry, from type and shape; they must be those its offsets enclose.
 inline void check_entry_bytes(const safetensors_entry& entry, const std::string& where) {
-    const auto values = checked_product<std::size_t>(*entry.shape);
+    const auto values = checked_product<std::size_t>(entry.shape);
     const auto size =
-        values ? checked_multiply<std::uint64_t>(*values, bits(*entry.type)) : std::nullopt;
-    if (!size)
-        fail(errc::bad_weights, where, "a size that fits 64 bits", shown_shape(*entry.shape));
+        values ? checked_multiply<std::uint64_t>(*values, bits(entry.type)) : std::nullopt;
+    if (!size) fail(errc::bad_weights, where, "a size that fits 64 bits", shown_shape(entry.shape));
     if (*size % 8 != 0)
         fail(errc::bad_weights, where, "whole bytes", std::to_string(*size) + " bits");
     if (entry.end - entry.begin != *size / 8)
         fail(errc::bad_weights, where,
-             std::to_string(*size / 8) + " bytes for " + shown_shape(*entry.shape) + " of " +
-                 std::string(gpt2::name(*entry.type)),
+             std::to_string(*size / 8) + " bytes for " + shown_shape(entry.shape) + " of " +
+                 std::string(gpt2::name(entry.type)),
              std::to_string(entry.end - entry.begin) + " between its data_offsets");
 }
 
@@ -352,7 +361,7 @@ inline safetensors_file read_safetensors(const std::shared_ptr<const byte_source
     contents.metadata = std::move(header.metadata);
     contents.tensors.reserve(header.entries.size());
     for (auto& entry : header.entries)
-        contents.tensors.emplace_back(std::move(entry.name), *entry.type, std::move(*entry.shape),
+        contents.tensors.emplace_back(std::move(entry.name), entry.type, std::move(entry.shape),
                                       file, header_end + entry.begin);
     return contents;
 }

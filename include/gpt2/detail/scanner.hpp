@@ -75,7 +75,8 @@ inline const char* space_end(const char* at, const char* end) {
 }
 
 /// The end of the piece that begins at `at`; at < end, and the result lies in (at, end]. Where it
-/// cuts depends on what follows up to and including the first character after the piece.
+/// cuts depends on at most two characters after the piece: once they stand, nothing that is
+/// appended to the text moves the cut.
 inline const char* piece_end(const char* at, const char* end) {
     if (*at == '\'')
         if (const std::size_t size = contraction(at, end)) return at + size;

@@ -13,6 +13,8 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -68,6 +70,7 @@ public:
         return folder_.empty() ? std::string(file) : folder_ + "/" + std::string(file);
     }
 
+    void reserve(std::size_t symbols);
     void take(std::string_view symbol, token_id id, const std::string& where);
     void take_merges(const std::vector<symbol_merge>& merges, const std::string& where);
     void add(added_token token, const std::string& where);
@@ -78,33 +81,42 @@ public:
     gpt2::prefix prefix = gpt2::prefix::none;
 
 private:
-    token_id id_of(std::string_view symbol, const std::string& where) const;
+    token_id id_of(std::string_view symbol, const std::string& where, std::size_t number) const;
 
     std::string folder_;
-    std::unordered_map<std::string_view, token_id> ids_;  // of symbols
-    std::vector<bool> taken_;                             // by id
-    std::unordered_map<std::string, std::size_t> place_;  // in added_, by content
+    std::unordered_map<std::string_view, token_id> ids_;     // of symbols
+    std::vector<std::optional<std::string_view>> symbols_;   // by id
+    std::map<std::string, std::size_t, std::less<>> place_;  // in added_, by content
     std::vector<added_token> added_;
     std::vector<merge> merges_;
 };
+
+/// Makes room for as many entries of the vocabulary.
+inline void tokenizer_builder::reserve(std::size_t symbols) {
+    ids_.reserve(symbols);
+    symbols_.reserve(symbols);
+}
 
 /// Takes one entry of the vocabulary. The symbol must outlive the builder.
 inline void tokenizer_builder::take(std::string_view symbol, token_id id,
                                     const std::string& where) {
     const auto place = static_cast<std::size_t>(id);
-    if (place >= taken_.size()) taken_.resize(place + 1);
+    if (place >= symbols_.size()) symbols_.resize(place + 1);
     const bool fresh = ids_.emplace(symbol, id).second;
-    if (taken_[place] || !fresh)
+    if (symbols_[place] || !fresh)
         fail(errc::bad_tokenizer, where,
              detail::printable(symbol) + " has id " + std::to_string(id) +
                  ", but one of the two is taken");
-    taken_[place] = true;
+    symbols_[place] = symbol;
 }
 
-inline token_id tokenizer_builder::id_of(std::string_view symbol, const std::string& where) const {
+/// The id of a symbol that the merge `number` names.
+inline token_id tokenizer_builder::id_of(std::string_view symbol, const std::string& where,
+                                         std::size_t number) const {
     const auto entry = ids_.find(symbol);
     if (entry == ids_.end())
-        fail(errc::bad_tokenizer, where, "tokens of the vocabulary", detail::printable(symbol));
+        fail(errc::bad_tokenizer, where + std::to_string(number), "tokens of the vocabulary",
+             detail::printable(symbol));
     return entry->second;
 }
 
@@ -116,11 +128,14 @@ inline void tokenizer_builder::take_merges(const std::vector<symbol_merge>& merg
     merges_.reserve(merges.size());
     std::string joined;
     for (const auto& [left, right, number] : merges) {
-        const std::string here = where + std::to_string(number);
         joined.assign(left).append(right);
-        const merge found{id_of(left, here), id_of(right, here), id_of(joined, here)};
+        // Mostly results are numbered as merges are, and the next id saves a search.
+        const auto next = merges_.empty() ? 0 : static_cast<std::size_t>(merges_.back().result) + 1;
+        const bool in_turn = next < symbols_.size() && symbols_[next] == joined;
+        const merge found{id_of(left, where, number), id_of(right, where, number),
+                          in_turn ? static_cast<token_id>(next) : id_of(joined, where, number)};
         if (seen.find(found.left, found.right) != no_rank)
-            fail(errc::bad_tokenizer, here, "a merge that comes twice");
+            fail(errc::bad_tokenizer, where + std::to_string(number), "a merge that comes twice");
         seen.insert(found.left, found.right, 0);
         merges_.push_back(found);
     }
@@ -159,15 +174,15 @@ inline void tokenizer_builder::mark_special(added_token named) {
 /// with those characters meant as they stand.
 inline tokenizer tokenizer_builder::finish(const std::string& where) {
     vocabulary made;
-    for (const auto& [symbol, id] : ids_) {
-        auto bytes = symbol_bytes(symbol);
-        if (place_.contains(std::string(symbol)) && bytes != symbol) continue;
+    made.tokens.resize(symbols_.size());
+    for (std::size_t id = 0; id < symbols_.size(); ++id) {
+        if (!symbols_[id]) continue;
+        auto bytes = symbol_bytes(*symbols_[id]);
+        if (bytes != *symbols_[id] && place_.contains(*symbols_[id])) continue;
         if (!bytes || bytes->empty())
             fail(errc::bad_tokenizer, where, "characters of the byte alphabet",
-                 detail::printable(symbol));
-        if (made.tokens.size() <= static_cast<std::size_t>(id))
-            made.tokens.resize(static_cast<std::size_t>(id) + 1);
-        made.tokens[static_cast<std::size_t>(id)] = std::move(*bytes);
+                 detail::printable(*symbols_[id]));
+        made.tokens[id] = std::move(*bytes);
     }
     made.merges = std::move(merges_);
     made.added = std::move(added_);
