@@ -41,6 +41,28 @@ function(gpt2_fetch_Catch2)
         d54a712b7b1d7708bc7a819a8e6e47b2fde9536f487b89ccbca295072a7d9943)
 endfunction()
 
+# The one that is a library, and that nothing else needs: the microbenchmarks in tests/bench are
+# left out without it. It is downloaded and built only when asked for, so that a missing network
+# never costs anyone the tests.
+option(GPT2_FETCH_BENCHMARK "Download Google Benchmark when find_package does not find it" OFF)
+
+# Afterwards there is a target benchmark::benchmark, or a message that says what is left out.
+function(gpt2_want_benchmark)
+    find_package(benchmark QUIET CONFIG)
+    if(NOT TARGET benchmark::benchmark AND GPT2_FETCH_BENCHMARK)
+        set(BENCHMARK_ENABLE_TESTING OFF CACHE BOOL "" FORCE)
+        set(BENCHMARK_ENABLE_INSTALL OFF CACHE BOOL "" FORCE)
+        FetchContent_Declare(benchmark
+            URL https://github.com/google/benchmark/archive/refs/tags/v1.8.3.tar.gz
+            URL_HASH SHA256=6bc180a57d23d4d9515519f92b0c83d61b05b5bab188961f36ac7b06b0d9e9ce)
+        FetchContent_MakeAvailable(benchmark)
+    endif()
+    if(NOT TARGET benchmark::benchmark)
+        message(STATUS "Google Benchmark was not found: no microbenchmarks (Debian: "
+                       "libbenchmark-dev, or -DGPT2_FETCH_BENCHMARK=ON)")
+    endif()
+endfunction()
+
 set(gpt2_target_Eigen3 Eigen3::Eigen)
 set(gpt2_target_nlohmann_json nlohmann_json::nlohmann_json)
 set(gpt2_target_Threads Threads::Threads)

@@ -25,7 +25,10 @@ is_here() {
         libeigen3-dev) has_header eigen3/Eigen/Core ;;
         nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
         libcli11-dev) has_header CLI/CLI.hpp ;;
+        libbenchmark-dev) has_header benchmark/benchmark.h ;;
         catch2) has_header catch2/catch.hpp || has_header catch2/catch_all.hpp ;;
+        g++-aarch64-linux-gnu) command -v aarch64-linux-gnu-g++ >/dev/null 2>&1 ;;
+        qemu-user) command -v qemu-aarch64 >/dev/null 2>&1 ;;
         *) command -v "$1" >/dev/null 2>&1 ;;
     esac
 }

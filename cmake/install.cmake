@@ -7,7 +7,7 @@ include(CMakePackageConfigHelpers)
 set(package_folder "${CMAKE_INSTALL_DATADIR}/cmake/gpt2")
 
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/gpt2" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-        FILES_MATCHING PATTERN "*.hpp")
+        FILES_MATCHING PATTERN "*.hpp" PATTERN "*.inl")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/gpt2")
 install(TARGETS gpt2 EXPORT gpt2Targets)
 install(EXPORT gpt2Targets NAMESPACE gpt2:: DESTINATION "${package_folder}")

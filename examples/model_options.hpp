@@ -26,7 +26,9 @@ inline void declare(CLI::App& app, model_options& given) {
                          {"f16", storage::f16},
                          {"int8", storage::int8},
                          {"int4", storage::int4}},
-                        "How weights are kept in memory");
+                        "How weights are kept in memory; default: as the file has them");
+    app.add_option("--kernels", given.how.kernels,
+                   "Kernels to compute with (benchmark --list-kernels); default: the fastest");
 }
 
 }  // namespace cli

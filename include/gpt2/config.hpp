@@ -157,15 +157,15 @@ struct config_limits {
                                    width = 1u << 20, layers = 1024, inner_width = 1u << 24;
 };
 
-inline void check_size(std::string_view field, std::uint64_t value, std::uint64_t largest) {
+[[gnu::cold]] inline void check_size(std::string_view field, std::uint64_t value,
+                                     std::uint64_t largest) {
     if (value >= 1 && value <= largest) return;
-    fail(errc::bad_config, "config: " + std::string(field), "1 to " + std::to_string(largest),
-         std::to_string(value));
+    fail(errc::bad_config, {"config: ", field}, {"1 to ", largest}, value);
 }
 
 }  // namespace detail
 
-inline void config::validate() const {
+[[gnu::cold]] inline void config::validate() const {
     using limits = detail::config_limits;
     detail::check_size("vocabulary_size (vocab_size)", vocabulary_size, limits::vocabulary_size);
     detail::check_size("context_length (n_positions)", context_length, limits::context_length);
@@ -175,24 +175,23 @@ inline void config::validate() const {
     detail::check_size("inner_width (n_inner)", inner_width, limits::inner_width);
     if (width % heads != 0)
         detail::fail(errc::bad_config, "config: heads (n_head)",
-                     "a divisor of width (n_embd) " + std::to_string(width), std::to_string(heads));
+                     {"a divisor of width (n_embd) ", width}, heads);
     if (!(layer_norm_epsilon > 0) || !std::isfinite(layer_norm_epsilon))
         detail::fail(errc::bad_config, "config: layer_norm_epsilon", "a positive number",
                      std::to_string(layer_norm_epsilon));
     if (name(activation) == "unknown")
         detail::fail(errc::bad_config, "config: activation", "one of the enumerators",
-                     std::to_string(static_cast<int>(activation)));
+                     static_cast<int>(activation));
     const auto check_token = [&](std::string_view field, token_id id) {
         if (id >= 0 && static_cast<std::size_t>(id) < vocabulary_size) return;
-        detail::fail(errc::bad_config, "config: " + std::string(field),
-                     "an id below vocabulary_size " + std::to_string(vocabulary_size),
-                     std::to_string(id));
+        detail::fail(errc::bad_config, {"config: ", field},
+                     {"an id below vocabulary_size ", vocabulary_size}, id);
     };
     if (begin_of_text) check_token("begin_of_text (bos_token_id)", *begin_of_text);
     for (const token_id id : end_of_text) check_token("end_of_text (eos_token_id)", id);
 }
 
-inline parameter_counts config::parameter_table() const {
+[[gnu::cold]] inline parameter_counts config::parameter_table() const {
     const std::uint64_t v = vocabulary_size, t = context_length, c = width, l = layers,
                         f = inner_width;
     const std::uint64_t norms = 2 * l + 1;

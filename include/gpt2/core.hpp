@@ -36,4 +36,14 @@ namespace gpt2::inline GPT2_ABI {
 /// An index into the vocabulary: 0 ≤ id < V. Negative values never name a token.
 using token_id = std::int32_t;
 
+/// How weights are kept in memory; f64 files are kept as f32 at most.
+enum class storage {
+    as_stored,  ///< each as its file has it
+    f32,
+    f16,   ///< half the bytes; the same sums as f32 on rounded weights
+    bf16,  ///< likewise
+    int8,  ///< a quarter: groups of 128 inputs share a scale, activations are rounded to 8 bits
+    int4,  ///< a seventh: groups of 32 inputs share a scale, activations likewise
+};
+
 }  // namespace gpt2::inline GPT2_ABI

@@ -8,6 +8,9 @@
 
 #include "core.hpp"
 
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -43,7 +46,7 @@ enum class errc {
 /// The one exception type: a code for programs, a message for people (at most 512 bytes).
 class error : public std::runtime_error {
 public:
-    error(errc code, std::string_view message)
+    [[gnu::noinline, gnu::cold]] error(errc code, std::string_view message)
         : std::runtime_error(std::string(message.substr(0, 512))), code_(code) {}
 
     errc code() const noexcept { return code_; }
@@ -56,7 +59,8 @@ namespace detail {
 
 /// Text from outside as printable ASCII in double quotes: everything else as \xNN, cut after
 /// `limit` bytes with an ellipsis.
-inline std::string printable(std::string_view text, std::size_t limit = 80) {
+[[gnu::noinline, gnu::cold]] inline std::string printable(std::string_view text,
+                                                          std::size_t limit = 80) {
     constexpr char digits[] = "0123456789abcdef";
     std::string out = "\"";
     for (const char c : text.substr(0, limit)) {
@@ -75,16 +79,74 @@ inline std::string printable(std::string_view text, std::size_t limit = 80) {
     return out + (text.size() > limit ? "…\"" : "\"");
 }
 
+/// A part of a message: a text that outlives it, a whole number, or `{several, of, these}` with
+/// nothing between them.
+class phrase {
+public:
+    template <std::convertible_to<std::string_view> Text>
+    phrase(const Text& from) {
+        const std::string_view text = from;
+        data_ = text.data();
+        size_ = text.size();
+    }
+    template <std::integral Number>
+    phrase(Number number)
+        : kind_(number < 0 ? kind::negative : kind::whole),
+          size_(static_cast<std::uint64_t>(number)) {}
+    phrase(std::initializer_list<phrase> parts)
+        : kind_(kind::several), data_(parts.begin()), size_(parts.size()) {}
+
+    [[gnu::noinline, gnu::cold]] void append_to(std::string& out) const {
+        switch (kind_) {
+            case kind::text:
+                out.append(static_cast<const char*>(data_), size_);
+                break;
+            case kind::negative:
+                out += std::to_string(static_cast<std::int64_t>(size_));
+                break;
+            case kind::whole:
+                out += std::to_string(size_);
+                break;
+            case kind::several:
+                for (std::size_t i = 0; i < size_; ++i)
+                    static_cast<const phrase*>(data_)[i].append_to(out);
+                break;
+        }
+    }
+
+private:
+    enum class kind { text, negative, whole, several };
+
+    kind kind_ = kind::text;
+    const void* data_ = nullptr;
+    std::uint64_t size_ = 0;  // or the number
+};
+
+/// The phrase as one text. What makes messages is never inlined, and what loads a model is marked
+/// cold: it runs once if at all, and optimised as the rest it takes the compiler seconds.
+[[gnu::noinline, gnu::cold]] inline std::string text_of(const phrase& from) {
+    std::string text;
+    from.append_to(text);
+    return text;
+}
+
 /// Throws `where: expected …, found …`.
-[[noreturn]] inline void fail(errc code, std::string_view where, std::string_view expected,
-                              std::string_view found) {
-    throw error(code, std::string(where) + ": expected " + std::string(expected) + ", found " +
-                          std::string(found));
+[[noreturn, gnu::noinline, gnu::cold]] inline void fail(errc code, const phrase& where,
+                                                        const phrase& expected,
+                                                        const phrase& found) {
+    std::string message;
+    where.append_to(message);
+    message += ": expected ";
+    expected.append_to(message);
+    message += ", found ";
+    found.append_to(message);
+    throw error(code, message);
 }
 
 /// Throws `where: message`.
-[[noreturn]] inline void fail(errc code, std::string_view where, std::string_view message) {
-    throw error(code, std::string(where) + ": " + std::string(message));
+[[noreturn, gnu::noinline, gnu::cold]] inline void fail(errc code, const phrase& where,
+                                                        const phrase& message) {
+    throw error(code, text_of({text_of(where), ": ", text_of(message)}));
 }
 
 }  // namespace detail

@@ -24,13 +24,35 @@
 
 namespace gpt2::inline GPT2_ABI {
 
-/// How weights are kept in memory.
-enum class storage { as_stored, f32, f16, bf16, int8, int4 };
-
 struct load_options {
-    storage weights = storage::as_stored;  ///< today weights of any file are kept as f32
-    unsigned threads = 0;                  ///< 0: one per core
+    storage weights = storage::as_stored;
+    unsigned threads = 0;  ///< 0: one per core
+    /// Threads that other models use too; null: this model has its own.
+    std::shared_ptr<thread_pool> pool = nullptr;
+    std::string kernels = {};  ///< one of kernel_names(); empty: the fastest
 };
+
+/// The kernels that this machine can run, the fastest first. All give the same bits.
+inline std::vector<std::string_view> kernel_names() {
+    std::vector<std::string_view> names;
+    for (const auto& set : detail::kernels::available()) names.push_back(set.name);
+    return names;
+}
+
+namespace detail {
+
+/// The kernels of that name, the fastest for none. Raises invalid_argument.
+inline const kernels::kernel_set& kernels_named(std::string_view name) {
+    if (name.empty()) return kernels::best();
+    std::string known;
+    for (const auto& set : kernels::available()) {
+        if (set.name == name) return set;
+        known += (known.empty() ? "" : ", ") + std::string(set.name);
+    }
+    fail(errc::invalid_argument, "kernels", known, printable(name));
+}
+
+}  // namespace detail
 
 /// A model with its tokenizer: text in, text out. Cheap to copy, copies share the weights; const
 /// calls may run on any number of threads at once.
@@ -58,7 +80,19 @@ public:
     std::vector<completion> generate(std::span<const std::string> prompts,
                                      const options& how = {}) const {
         std::vector<completion> results;
-        for (const auto& prompt : prompts) results.push_back(generate(prompt, how));
+        for (std::size_t first = 0; first < prompts.size(); first += at_once) {
+            std::vector<session> texts;
+            for (const auto& prompt :
+                 prompts.subspan(first, std::min(at_once, prompts.size() - first))) {
+                texts.emplace_back(parts_);
+                try {
+                    texts.back().feed(prompt, how.prompt, how.until);
+                } catch (const error& problem) {
+                    if (problem.code() != errc::cancelled) throw;  // the generation says so too
+                }
+            }
+            for (auto& done : session::generate(texts, how)) results.push_back(std::move(done));
+        }
         return results;
     }
 
@@ -78,6 +112,9 @@ public:
     const gpt2::audit& audit() const { return parts_->audit; }
 
 private:
+    /// Prompts that share a reading of the weights; each has a cache of its own meanwhile.
+    static constexpr std::size_t at_once = 16;
+
     std::shared_ptr<const language_parts> parts_;
 };
 
@@ -120,13 +157,13 @@ inline bool has_tokenizer_files(const std::filesystem::path& folder) {
 /// gives ids; where some are missing that is not_found. Raises a gpt2::error that names file,
 /// tensor or key with what was expected and found.
 inline language_model load(const std::filesystem::path& folder, const load_options& how = {}) {
-    if (how.weights != storage::as_stored && how.weights != storage::f32)
-        throw error(errc::unsupported, "load: weights can be kept as f32 only so far");
-    auto loaded = load_model<float>(folder);
+    const auto& kernels = detail::kernels_named(how.kernels);
+    const auto pool = how.pool ? how.pool : std::make_shared<thread_pool>(how.threads);
+    auto loaded = load_model<float>(folder, how.weights, pool.get());
     std::optional<tokenizer> words;
     if (detail::has_tokenizer_files(folder)) words = load_tokenizer(folder);
     return language_model(std::make_shared<const language_parts>(
-        std::move(loaded.model), std::move(words), std::move(loaded.audit), how.threads));
+        std::move(loaded.model), std::move(words), std::move(loaded.audit), pool, kernels));
 }
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -13,7 +13,9 @@
 #include "trace.hpp"
 #include "weights.hpp"
 
-#include <string_view>
+#include <algorithm>
+#include <cstddef>
+#include <span>
 
 namespace gpt2::inline GPT2_ABI {
 namespace layers {
@@ -23,16 +25,24 @@ template <class Scalar>
 class linear {
 public:
     linear(const weight_scope& w, std::size_t in, std::size_t out)
-        : weight_(detail::pack<Scalar>(w.fetch("weight", {in, out}), detail::orientation::in_out)),
+        : linear(w, in, out, w.wanted()) {}
+    linear(const weight_scope& w, std::size_t in, std::size_t out, storage kept)
+        : weight_(detail::pack<Scalar>(w.fetch("weight", {in, out}), detail::orientation::in_out,
+                                       kept, w.pool())),
           bias_(detail::read_vector<Scalar>(w.find("bias", {out}), out, Scalar{0})) {}
 
-    void forward(cview<Scalar> x, view<Scalar> y, thread_pool& pool) const {
-        ops::linear<Scalar>(x, weight_, bias_.data(), y, pool);  // (T, in) -> (T, out)
+    /// (T, in) -> (T, out); `after` is called with each finished part of y
+    template <class After = detail::nothing>
+    void forward(cview<Scalar> x, view<Scalar> y, pass<Scalar>& p, After after = {}) const {
+        ops::linear<Scalar>(x, weight_, bias_.data(), y,
+                            p.work.quantised(weight_.stored(), weight_.depth()), p.on, after);
     }
 
+    std::size_t bytes() const { return weight_.bytes(); }
+
 private:
-    panels<Scalar> weight_;  // (in, out)
-    buffer<Scalar> bias_;    // (out)
+    packed_matrix<Scalar> weight_;  // (in, out)
+    buffer<Scalar> bias_;           // (out)
 };
 
 template <class Scalar>
@@ -44,9 +54,9 @@ public:
           width_(c.width),
           epsilon_(c.layer_norm_epsilon) {}
 
-    void forward(cview<Scalar> x, view<Scalar> y) const {
+    void forward(cview<Scalar> x, view<Scalar> y, const ops::machine& on) const {
         ops::layer_norm<Scalar>(x, gain_.span().first(width_), bias_.span().first(width_), epsilon_,
-                                y);  // (T, C) -> (T, C)
+                                y, on);  // (T, C) -> (T, C)
     }
 
 private:
@@ -60,7 +70,7 @@ template <class Scalar>
 class causal_self_attention {
 public:
     causal_self_attention(const weight_scope& w, const config& c, std::size_t layer)
-        : c_attn_(w / "c_attn", c.width, 3 * c.width),
+        : c_attn_(w / "c_attn", c.width, 3 * c.width, kept(w.wanted())),
           c_proj_(w / "c_proj", c.width, c.width),
           layer_(layer),
           heads_(c.heads),
@@ -68,66 +78,117 @@ public:
 
     /// normed (T, C) -> work.branch (T, C)
     template <class Trace>
-    void forward(cview<Scalar> normed, state<Scalar>& s, Trace&& trace) const {
+    void forward(cview<Scalar> normed, pass<Scalar>& p, Trace&& trace) const {
         const auto t = normed.rows(), width = normed.columns();
-        auto qkv = s.work.qkv(t), heads = s.work.heads(t), branch = s.work.branch(t);
+        auto qkv = p.work.qkv(t), heads = p.work.heads(t), branch = p.work.branch(t);
         const auto q = qkv.column_block(0, width);          // (T, C)
         const auto k = qkv.column_block(width, width);      // (T, C)
         const auto v = qkv.column_block(2 * width, width);  // (T, C)
 
-        c_attn_.forward(normed, qkv, *s.pool);  // (T, 3C)
+        c_attn_.forward(normed, qkv, p);  // (T, 3C)
         show(trace, stage::q, layer_, q);
         show(trace, stage::k, layer_, k);
         show(trace, stage::v, layer_, v);
-        s.kv.write(layer_, k, v);
-        attend(q, s, trace);  // work.heads: (T, C)
+        for (const auto& text : p.segments) {
+            text.kv->write(layer_, k.row_block(text.first, text.rows),
+                           v.row_block(text.first, text.rows));
+            attend(text, q.row_block(text.first, text.rows), heads.row_block(text.first, text.rows),
+                   p, trace);  // (T, C)
+        }
         show(trace, stage::heads, layer_, heads);
-        c_proj_.forward(heads, branch, *s.pool);  // (T, C)
+        c_proj_.forward(heads, branch, p);  // (T, C)
         show(trace, stage::attention, layer_, branch);
     }
 
+    std::size_t bytes() const { return c_attn_.bytes() + c_proj_.bytes(); }
+
 private:
+    /// Neighbouring queries of one head, which one thread takes to the keys together.
+    struct query_block {
+        std::size_t head, first, count;
+    };
+
     /// softmax(q·Kᵀ·scale)·V per head (Vaswani et al. 2017, eq. 1), each row over the positions up
-    /// to its own: what comes later is not masked but never touched.
+    /// to its own: what comes later is not masked but never used. q, out (T, C) of one text.
     template <class Trace>
-    void attend(cview<Scalar> q, state<Scalar>& s, Trace&& trace) const {
-        const auto t = q.rows(), past = s.kv.size(), size = q.columns() / heads_;
-        const auto scores = s.work.scores(t, past + t);  // (H·T, S)
-        const auto out = s.work.heads(t);                // (T, C)
-        const auto score = [&](std::size_t head, std::size_t i) {
-            const auto row = scores.row_block(head * t + i, 1).column_block(0, past + i + 1);
-            ops::product<Scalar>(q.row_block(i, 1).column_block(head * size, size),
-                                 s.kv.keys(layer_, head, past + i + 1), row);
-            for (Scalar& x : row.row(0)) x *= scale_;
-        };
-        const auto normalise = [&](std::size_t head, std::size_t i) {
-            ops::softmax(scores.row(head * t + i).first(past + i + 1));
-        };
-        const auto mix = [&](std::size_t head, std::size_t i) {
-            const auto row = scores.row_block(head * t + i, 1).column_block(0, past + i + 1);
-            ops::product<Scalar>(row, s.kv.values(layer_, head, past + i + 1),
-                                 out.row_block(i, 1).column_block(head * size, size));
+    void attend(const segment<Scalar>& text, cview<Scalar> q, view<Scalar> out, pass<Scalar>& p,
+                Trace&& trace) const {
+        const auto t = text.rows, blocks = (t + block_size - 1) / block_size;
+        const auto block = [&](std::size_t i) {
+            const auto first = i % blocks * block_size;
+            return query_block{i / blocks, first, std::min(block_size, t - first)};
         };
         if constexpr (observes<Trace>) {
-            std::fill_n(scores.data(), scores.rows() * scores.stride(), Scalar{0});
-            each(heads_, t, score);
+            buffer<Scalar> memory(heads_ * t * (text.kv->size() + t));
+            const view<Scalar> scores(memory.data(), heads_ * t, text.kv->size() + t);  // (H·T, S)
+            const auto each = [&](auto step) {
+                for (std::size_t i = 0; i < heads_ * blocks; ++i)
+                    step(block(i),
+                         scores.row_block(block(i).head * t + block(i).first, block(i).count));
+            };
+            each([&](auto b, auto rows) {
+                score(text, b, q, rows, p);
+                for (std::size_t i = 0; i < b.count; ++i) {
+                    const auto row = rows.row(i);
+                    for (auto& x : row.first(seen(text, b) + i)) x *= scale_;
+                    std::ranges::fill(row.subspan(seen(text, b) + i), Scalar{0});
+                }
+            });
             show(trace, stage::scores, layer_, scores);
-            each(heads_, t, normalise);
+            each([&](auto b, auto rows) { weigh(text, b, rows, Scalar{1}, p); });
             show(trace, stage::weights, layer_, scores);
-            each(heads_, t, mix);
+            each([&](auto b, auto rows) { mix(text, b, rows, out, p); });
         } else {
-            s.pool->run(heads_ * t, [&](std::size_t first, std::size_t last) {
-                for (auto i = first; i < last; ++i)
-                    score(i / t, i % t), normalise(i / t, i % t), mix(i / t, i % t);
+            p.on.pool->run(heads_ * blocks, 1, [&](auto first, auto last, auto worker) {
+                for (auto i = first; i < last; ++i) {
+                    const auto b = block(i);
+                    const auto rows = p.work.scores(worker, b.count, seen(text, b) + b.count - 1);
+                    score(text, b, q, rows, p);
+                    weigh(text, b, rows, scale_, p);
+                    mix(text, b, rows, out, p);
+                }
             });
         }
     }
 
-    template <class Step>
-    static void each(std::size_t heads, std::size_t rows, Step step) {
-        for (std::size_t head = 0; head < heads; ++head)
-            for (std::size_t i = 0; i < rows; ++i) step(head, i);
+    /// How many positions the first query of a block looks at; each next one looks at one more.
+    static std::size_t seen(const segment<Scalar>& text, const query_block& b) {
+        return text.kv->size() + b.first + 1;
     }
+
+    /// q·Kᵀ: rows (count, S)
+    void score(const segment<Scalar>& text, const query_block& b, cview<Scalar> q,
+               view<Scalar> rows, const pass<Scalar>& p) const {
+        const auto size = q.columns() / heads_, keys = seen(text, b) + b.count - 1;
+        ops::product<Scalar>(q.row_block(b.first, b.count).column_block(b.head * size, size),
+                             text.kv->keys(layer_, b.head, keys), rows.column_block(0, keys),
+                             ops::start::zero, p.on);
+    }
+
+    void weigh(const segment<Scalar>& text, const query_block& b, view<Scalar> rows, Scalar scale,
+               const pass<Scalar>& p) const {
+        for (std::size_t i = 0; i < b.count; ++i)
+            ops::softmax(rows.row(i).first(seen(text, b) + i), scale, p.on);
+    }
+
+    /// weights·V: rows (count, S) -> out; the keys that all see at once, then the rest row by row.
+    void mix(const segment<Scalar>& text, const query_block& b, cview<Scalar> rows,
+             view<Scalar> out, const pass<Scalar>& p) const {
+        const auto size = out.columns() / heads_, common = seen(text, b);
+        const auto target = out.row_block(b.first, b.count).column_block(b.head * size, size);
+        ops::product<Scalar>(rows.column_block(0, common),
+                             text.kv->values(layer_, b.head, 0, common), target, ops::start::zero,
+                             p.on);
+        for (std::size_t i = 1; i < b.count; ++i)
+            ops::product<Scalar>(rows.row_block(i, 1).column_block(common, i),
+                                 text.kv->values(layer_, b.head, common, i), target.row_block(i, 1),
+                                 ops::start::y, p.on);
+    }
+
+    static constexpr std::size_t block_size = workspace<Scalar>::query_block;
+
+    /// Queries, keys and values lose most by 4 bits: half of what int4 costs in perplexity.
+    static storage kept(storage wanted) { return wanted == storage::int4 ? storage::int8 : wanted; }
 
     linear<Scalar> c_attn_, c_proj_;
     std::size_t layer_, heads_;
@@ -146,15 +207,22 @@ public:
 
     /// normed (T, C) -> work.branch (T, C)
     template <class Trace>
-    void forward(cview<Scalar> normed, state<Scalar>& s, Trace&& trace) const {
-        const auto inner = s.work.inner(normed.rows()), branch = s.work.branch(normed.rows());
-        c_fc_.forward(normed, inner, *s.pool);  // (T, F)
-        show(trace, stage::c_fc, layer_, inner);
-        ops::activate(inner, activation_, *s.pool);  // (T, F)
+    void forward(cview<Scalar> normed, pass<Scalar>& p, Trace&& trace) const {
+        const auto inner = p.work.inner(normed.rows()), branch = p.work.branch(normed.rows());
+        const auto activate = [&](view<Scalar> part) { ops::activate(part, activation_, p.on); };
+        if constexpr (observes<Trace>) {
+            c_fc_.forward(normed, inner, p);  // (T, F)
+            show(trace, stage::c_fc, layer_, inner);
+            activate(inner);  // (T, F)
+        } else {
+            c_fc_.forward(normed, inner, p, activate);  // (T, F)
+        }
         show(trace, stage::activation, layer_, inner);
-        c_proj_.forward(inner, branch, *s.pool);  // (T, C)
+        c_proj_.forward(inner, branch, p);  // (T, C)
         show(trace, stage::mlp, layer_, branch);
     }
+
+    std::size_t bytes() const { return c_fc_.bytes() + c_proj_.bytes(); }
 
 private:
     linear<Scalar> c_fc_, c_proj_;
@@ -175,19 +243,21 @@ public:
 
     /// x: (T, C), the residual stream, updated in place
     template <class Trace>
-    void forward(view<Scalar> x, state<Scalar>& s, Trace&& trace) const {
-        const auto normed = s.work.normed(x.rows()), branch = s.work.branch(x.rows());
-        ln_1_.forward(x, normed);  // (T, C)
+    void forward(view<Scalar> x, pass<Scalar>& p, Trace&& trace) const {
+        const auto normed = p.work.normed(x.rows()), branch = p.work.branch(x.rows());
+        ln_1_.forward(x, normed, p.on);  // (T, C)
         show(trace, stage::ln_1, layer_, normed);
-        attn_.forward(normed, s, trace);  // work.branch: (T, C)
+        attn_.forward(normed, p, trace);  // work.branch: (T, C)
         ops::add<Scalar>(x, branch);
         show(trace, stage::attention_residual, layer_, x);
-        ln_2_.forward(x, normed);  // (T, C)
+        ln_2_.forward(x, normed, p.on);  // (T, C)
         show(trace, stage::ln_2, layer_, normed);
-        mlp_.forward(normed, s, trace);  // work.branch: (T, C)
+        mlp_.forward(normed, p, trace);  // work.branch: (T, C)
         ops::add<Scalar>(x, branch);
         show(trace, stage::block, layer_, x);
     }
+
+    std::size_t bytes() const { return attn_.bytes() + mlp_.bytes(); }
 
 private:
     layer_norm<Scalar> ln_1_;
@@ -202,24 +272,26 @@ private:
 template <class Scalar>
 class vocabulary {
 public:
-    vocabulary(const stored_tensor& w)
-        : rows_(detail::pack<Scalar>(w, detail::orientation::out_in)) {}
+    vocabulary(const stored_tensor& stored, const weight_scope& w)
+        : rows_(detail::pack<Scalar>(stored, detail::orientation::out_in, w.wanted(), w.pool())) {}
 
     /// The vectors of the tokens: ids (T) -> x (T, C).
     void embed(std::span<const token_id> ids, view<Scalar> x) const {
-        const panel_view<const Scalar> rows = rows_;  // (C, V)
         for (std::size_t t = 0; t < ids.size(); ++t)
-            for (std::size_t c = 0; c < x.columns(); ++c)
-                x(t, c) = rows(c, static_cast<std::size_t>(ids[t]));
+            detail::unpack_column(rows_, static_cast<std::size_t>(ids[t]), x.row(t).data());
     }
 
     /// How well each token would follow: x (R, C) -> logits (R, V).
-    void project(cview<Scalar> x, view<Scalar> logits, thread_pool& pool) const {
-        ops::linear<Scalar>(x, rows_, nullptr, logits, pool);
+    void project(cview<Scalar> x, view<Scalar> logits, pass<Scalar>& p) const {
+        ops::linear<Scalar>(x, rows_, nullptr, logits,
+                            p.work.quantised(rows_.stored(), rows_.depth()), p.on,
+                            detail::nothing{});
     }
 
+    std::size_t bytes() const { return rows_.bytes(); }
+
 private:
-    panels<Scalar> rows_;  // (C, V)
+    packed_matrix<Scalar> rows_;  // (C, V)
 };
 
 }  // namespace layers

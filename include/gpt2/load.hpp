@@ -23,10 +23,11 @@ struct loaded_model {
 /// into a model that computes in `Scalar`. Every file error is a gpt2::error; nothing outside the
 /// folder is opened. Little more memory is used than the weights take.
 template <class Scalar>
-loaded_model<Scalar> load_model(const std::filesystem::path& folder) {
+loaded_model<Scalar> load_model(const std::filesystem::path& folder,
+                                storage weights = storage::as_stored, thread_pool* pool = nullptr) {
     const auto files = detail::open_hf_folder(folder);
     gpt2::audit used;
-    basic_model<Scalar> built(files.config, weight_scope(*files.weights, used));
+    basic_model<Scalar> built(files.config, weight_scope(*files.weights, used, weights, pool));
     used.finish(*files.weights);
     return {std::move(built), std::move(used)};
 }

@@ -27,12 +27,12 @@ public:
     /// unsupported (a tensor of integers), not_finite, truncated, bad_config, out_of_memory.
     basic_model(const gpt2::config& c, const weight_scope& w)
         : config_((c.validate(), c)),
-          wte_(w.fetch("wte.weight", {c.vocabulary_size, c.width})),
+          wte_(w.fetch("wte.weight", {c.vocabulary_size, c.width}), w),
           wpe_(position_vectors(w, c)),
           ln_f_(w / "ln_f", c) {
         for (std::size_t layer = 0; layer < c.layers; ++layer)
             h_.emplace_back(w / "h" / layer, c, layer);
-        if (const auto* head = own_head(w, c)) lm_head_.emplace(*head);
+        if (const auto* head = own_head(w, c)) lm_head_.emplace(*head, w);
     }
 
     const gpt2::config& config() const { return config_; }
@@ -52,14 +52,14 @@ public:
         try {
             for (std::size_t done = 0; done < ids.size();) {
                 const auto t = std::min(ids.size() - done, s.work.rows());
-                const auto x = embed(ids.subspan(done, t), s, trace);  // (T, C)
-                for (const auto& block : h_) {
-                    if (s.stop.requested()) throw error(errc::cancelled, "forward: stopped early");
-                    block.forward(x, s, trace);  // (T, C)
-                }
+                const segment<Scalar> text{&s.kv, 0, t};
+                pass<Scalar> p{{&text, 1}, s.work, s.on};
+                const auto x = s.work.residual(t);  // (T, C)
+                embed(ids.subspan(done, t), x, text, p, trace);
+                run_blocks(x, p, s.stop, trace);
                 s.kv.resize(s.kv.size() + t);
                 done += t;
-                project(x, ids.size() - done, s, logits, trace);
+                project(x, ids.size() - done, p, logits, trace);
             }
         } catch (...) {
             s.kv.resize(start);
@@ -67,41 +67,59 @@ public:
         }
     }
 
+    /// One step of several texts at once, which reads the weights once for all: text i goes on by
+    /// ids[i] and gets row i of logits (B, V), to the bit what forward gives. B is at most
+    /// the first text's work.rows(), whose scratch memory, threads and interruption serve. Raises
+    /// what forward raises; no text is changed then.
+    void forward_batch(std::span<const token_id> ids, std::span<state<Scalar>* const> texts,
+                       view<Scalar> logits) const;
+
+    /// Bytes of the packed matrices: what decoding one token reads.
+    std::size_t weight_bytes() const;
+
 private:
     static buffer<Scalar> position_vectors(const weight_scope& w, const gpt2::config& c);
     static const stored_tensor* own_head(const weight_scope& w, const gpt2::config& c);
 
     void check(std::span<const token_id> ids, const state<Scalar>& s, view<Scalar> logits) const;
 
-    /// Vectors of the tokens plus vectors of their positions: (T, C)
+    /// Vectors of the tokens plus vectors of their positions: ids (T) -> x (T, C)
     template <class Trace>
-    view<Scalar> embed(std::span<const token_id> ids, state<Scalar>& s, Trace&& trace) const {
-        const auto x = s.work.residual(ids.size());
-        const cview<Scalar> positions(wpe_.data() + s.kv.size() * config_.width, ids.size(),
+    void embed(std::span<const token_id> ids, view<Scalar> x, const segment<Scalar>& text,
+               pass<Scalar>& p, Trace&& trace) const {
+        const cview<Scalar> positions(wpe_.data() + text.kv->size() * config_.width, ids.size(),
                                       config_.width);  // (T, C)
         wte_.embed(ids, x);                            // (T, C)
         show(trace, stage::token_embedding, 0, x);
         if constexpr (observes<Trace>) {
-            eigen(s.work.branch(ids.size())) = eigen(positions);
-            show(trace, stage::position_embedding, 0, s.work.branch(ids.size()));
+            eigen(p.work.branch(ids.size())) = eigen(positions);
+            show(trace, stage::position_embedding, 0, p.work.branch(ids.size()));
         }
         ops::add<Scalar>(x, positions);
         show(trace, stage::embedding, 0, x);
-        return x;
+    }
+
+    template <class Trace>
+    void run_blocks(view<Scalar> x, pass<Scalar>& p, const interruption& stop,
+                    Trace&& trace) const {
+        for (const auto& block : h_) {
+            if (stop.requested()) throw error(errc::cancelled, "forward: stopped early");
+            block.forward(x, p, trace);  // (T, C)
+        }
     }
 
     /// The logits of those rows of x (T, C), a chunk with `later` positions after it, that are
     /// asked for.
     template <class Trace>
-    void project(view<Scalar> x, std::size_t later, state<Scalar>& s, view<Scalar> logits,
+    void project(view<Scalar> x, std::size_t later, pass<Scalar>& p, view<Scalar> logits,
                  Trace&& trace) const {
         if (later >= logits.rows()) return;
         const auto r = std::min(logits.rows() - later, x.rows());
-        const auto normed = s.work.normed(r);                             // (R, C)
+        const auto normed = p.work.normed(r);                             // (R, C)
         const auto out = logits.row_block(logits.rows() - later - r, r);  // (R, V)
-        ln_f_.forward(x.row_block(x.rows() - r, r), normed);
+        ln_f_.forward(x.row_block(x.rows() - r, r), normed, p.on);
         show(trace, stage::ln_f, 0, normed);
-        (lm_head_ ? *lm_head_ : wte_).project(normed, out, *s.pool);
+        (lm_head_ ? *lm_head_ : wte_).project(normed, out, p);
         show(trace, stage::logits, 0, out);
     }
 
@@ -138,7 +156,7 @@ const stored_tensor* basic_model<Scalar>::own_head(const weight_scope& w, const 
     if (!w.has("lm_head.weight")) return nullptr;
     const auto& head = w.fetch("lm_head.weight", {c.vocabulary_size, c.width});
     const auto& wte = w.fetch("wte.weight");
-    const std::size_t step = std::max<std::size_t>(detail::packing_block / c.width, 1);
+    const std::size_t step = std::max<std::size_t>((std::size_t{1} << 18) / c.width, 1);
     buffer<Scalar> a(step * c.width), b(step * c.width);
     for (std::size_t row = 0; row < c.vocabulary_size; row += step) {
         const auto count = std::min(step, c.vocabulary_size - row), size = count * c.width;
@@ -147,6 +165,41 @@ const stored_tensor* basic_model<Scalar>::own_head(const weight_scope& w, const 
         if (!std::equal(a.data(), a.data() + size, b.data())) return &head;
     }
     return nullptr;
+}
+
+template <class Scalar>
+void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
+                                        std::span<state<Scalar>* const> texts,
+                                        view<Scalar> logits) const {
+    if (ids.empty() || ids.size() != texts.size() || logits.rows() != ids.size() ||
+        ids.size() > texts[0]->work.rows())
+        detail::fail(errc::invalid_argument, "forward_batch",
+                     "a text and a row of logits for each of 1 to some ids",
+                     std::to_string(ids.size()) + " ids, " + std::to_string(texts.size()) +
+                         " texts, " + std::to_string(logits.rows()) + " rows");
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (std::find(texts.begin(), texts.begin() + static_cast<std::ptrdiff_t>(i), texts[i]) !=
+            texts.begin() + static_cast<std::ptrdiff_t>(i))
+            throw error(errc::invalid_argument, "forward_batch: a text is there twice");
+        check(ids.subspan(i, 1), *texts[i], logits.row_block(i, 1));
+    }
+    state<Scalar>& first = *texts[0];
+    std::vector<segment<Scalar>> segments;
+    for (std::size_t i = 0; i < ids.size(); ++i) segments.push_back({&texts[i]->kv, i, 1});
+    pass<Scalar> p{segments, first.work, first.on};
+    const auto x = first.work.residual(ids.size());  // (B, C)
+    for (std::size_t i = 0; i < ids.size(); ++i)
+        embed(ids.subspan(i, 1), x.row_block(i, 1), segments[i], p, no_trace{});
+    run_blocks(x, p, first.stop, no_trace{});
+    project(x, 0, p, logits, no_trace{});
+    for (auto* text : texts) text->kv.resize(text->kv.size() + 1);
+}
+
+template <class Scalar>
+std::size_t basic_model<Scalar>::weight_bytes() const {
+    std::size_t sum = (lm_head_ ? *lm_head_ : wte_).bytes();
+    for (const auto& block : h_) sum += block.bytes();
+    return sum;
 }
 
 template <class Scalar>

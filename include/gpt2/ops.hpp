@@ -16,49 +16,118 @@
 #include <type_traits>
 
 namespace gpt2::inline GPT2_ABI {
+namespace detail {
+/// Does nothing with anything.
+struct nothing {
+    void operator()(const auto&...) const {}
+};
+}  // namespace detail
+
 namespace ops {
 
-/// y = x·W + bias for the panels [first, last) of W. x (T, K), W (K, N), bias (N) or empty, y (T,
-/// N). One chain along K per output, beginning with the bias; `float` runs the kernels for this
-/// machine, every other scalar runs on Eigen.
+/// What a pass runs on: the kernels of `float` (other scalars run on Eigen), and the threads.
+struct machine {
+    const detail::kernels::kernel_set* kernels;
+    thread_pool* pool;
+};
+
+/// The panel product of every other scalar than float; panels [first, last) of w.
 template <class Scalar>
-void panel_product(cview<Scalar> x, panel_view<const Scalar> w, const Scalar* bias, view<Scalar> y,
+void eigen_product(cview<Scalar> x, panel_view<const Scalar> w, const Scalar* bias, view<Scalar> y,
                    std::size_t first, std::size_t last) {
-    if constexpr (std::is_same_v<Scalar, float>) {
-        detail::kernels::best().product({x.data(), x.stride(), w.data(), w.panel_stride(), bias,
-                                         y.data(), y.stride(), x.rows(), w.depth(), w.columns(),
-                                         first, last});
-    } else {
-        using panel_row = Eigen::Array<Scalar, 1, static_cast<int>(panel_width)>;
-        const auto read = [](const Scalar* source) { return Eigen::Map<const panel_row>(source); };
-        for (std::size_t p = first; p < last; ++p) {
-            const auto n = std::min(panel_width, w.columns() - p * panel_width);
-            const auto panel = w.panel(p);
-            for (std::size_t t = 0; t < x.rows(); ++t) {
-                panel_row sum = panel_row::Zero();
-                if (bias) sum = read(bias + p * panel_width);
-                for (std::size_t k = 0; k < w.depth(); ++k)
-                    sum += x(t, k) * read(panel.row(k).data());
-                std::copy_n(sum.data(), n, &y(t, p * panel_width));
-            }
+    using panel_row = Eigen::Array<Scalar, 1, static_cast<int>(panel_width)>;
+    const auto read = [](const Scalar* source) { return Eigen::Map<const panel_row>(source); };
+    for (std::size_t p = first; p < last; ++p) {
+        const auto n = std::min(panel_width, w.columns() - p * panel_width);
+        const auto panel = w.panel(p);
+        for (std::size_t t = 0; t < x.rows(); ++t) {
+            panel_row sum = panel_row::Zero();
+            if (bias) sum = read(bias + p * panel_width);
+            for (std::size_t k = 0; k < w.depth(); ++k) sum += x(t, k) * read(panel.row(k).data());
+            std::copy_n(sum.data(), n, &y(t, p * panel_width));
         }
     }
 }
 
-/// y = x·W: x (T, K), W (K, N), y (T, N).
+/// Whether a product goes on with what y holds.
+enum class start { zero, y };
+
+/// y (+)= x·W on one thread: x (T, K), W (K, N), y (T, N), one chain along K per output.
 template <class Scalar>
-void product(cview<Scalar> x, panel_view<const Scalar> w, view<Scalar> y) {
-    panel_product<Scalar>(x, w, nullptr, y, 0, panel_count(w.columns()));
+void product(cview<Scalar> x, panel_view<const Scalar> w, view<Scalar> y, start from,
+             const machine& on) {
+    if constexpr (std::is_same_v<Scalar, float>) {
+        on.kernels->product({.x = x.data(),
+                             .x_stride = x.stride(),
+                             .quantised = {},
+                             .w = w.data(),
+                             .weights = detail::kernels::format::f32,
+                             .panel_stride = w.panel_stride() * sizeof(float),
+                             .bias = nullptr,
+                             .y = y.data(),
+                             .y_stride = y.stride(),
+                             .rows = x.rows(),
+                             .depth = w.depth(),
+                             .outputs = w.columns(),
+                             .first_panel = 0,
+                             .last_panel = panel_count(w.columns()),
+                             .accumulate = from == start::y});
+    } else {
+        (void)on;
+        for (std::size_t t = 0; t < x.rows(); ++t)
+            for (std::size_t n = 0; n < w.columns(); ++n) {
+                Scalar sum = from == start::y ? y(t, n) : Scalar{0};
+                for (std::size_t k = 0; k < w.depth(); ++k) sum += x(t, k) * w(k, n);
+                y(t, n) = sum;
+            }
+    }
 }
 
-/// y = x·W + bias, its outputs divided among the threads of the pool.
-/// x (T, K), W (K, N), y (T, N); bias null or N numbers padded to a multiple of 16.
-template <class Scalar>
-void linear(cview<Scalar> x, panel_view<const Scalar> w, const Scalar* bias, view<Scalar> y,
-            thread_pool& pool) {
-    pool.run(panel_count(w.columns()), [&](std::size_t first, std::size_t last) {
-        panel_product(x, w, bias, y, first, last);
-    });
+/// y = after(x·W + bias), the outputs divided among the threads: x (T, K), W (K, N), y (T, N), bias
+/// null or N numbers padded to a multiple of 16. `after(part)` is called with each finished part of
+/// y, some neighbouring columns of all rows. `scratch` holds x in 8 bits for quantised weights.
+template <class Scalar, class After>
+void linear(cview<Scalar> x, const packed_matrix<Scalar>& w, const Scalar* bias, view<Scalar> y,
+            const detail::kernels::quantised_rows& scratch, const machine& on, After after) {
+    namespace kernels = detail::kernels;
+    const auto part = [&](std::size_t first, std::size_t last) {
+        const auto begin = first * panel_width, end = std::min(last * panel_width, w.columns());
+        after(y.column_block(begin, end - begin));
+    };
+    if constexpr (std::is_same_v<Scalar, float>) {
+        const auto unit = x.rows() == 1 ? on.kernels->stream_panels : on.kernels->tile_panels;
+        if (kernels::is_quantised(w.stored()))
+            on.pool->run(x.rows(), 1, [&](std::size_t first, std::size_t last, std::size_t) {
+                for (auto t = first; t < last; ++t)
+                    on.kernels->quantise(x.row(t).data(), w.depth(), w.stored(), t, scratch);
+            });
+        on.pool->run(panel_count(w.columns()), unit,
+                     [&](std::size_t first, std::size_t last, std::size_t) {
+                         on.kernels->product({.x = x.data(),
+                                              .x_stride = x.stride(),
+                                              .quantised = scratch,
+                                              .w = w.panel(0),
+                                              .weights = w.stored(),
+                                              .panel_stride = w.panel_bytes(),
+                                              .bias = bias,
+                                              .y = y.data(),
+                                              .y_stride = y.stride(),
+                                              .rows = x.rows(),
+                                              .depth = w.depth(),
+                                              .outputs = w.columns(),
+                                              .first_panel = first,
+                                              .last_panel = last,
+                                              .accumulate = false});
+                         part(first, last);
+                     });
+    } else {
+        (void)scratch;
+        on.pool->run(panel_count(w.columns()), 1,
+                     [&](std::size_t first, std::size_t last, std::size_t) {
+                         eigen_product(x, w.view(), bias, y, first, last);
+                         part(first, last);
+                     });
+    }
 }
 
 /// x += y, both (T, C).
@@ -72,36 +141,36 @@ void add(view<Scalar> x, cview<Scalar> y) {
 /// passes, so that neither a large mean nor a huge value ruins the variance.
 template <class Scalar>
 void layer_norm(cview<Scalar> x, std::span<const Scalar> gain, std::span<const Scalar> bias,
-                double epsilon, view<Scalar> y) {
-    const auto width = static_cast<double>(x.columns());
-    for (std::size_t t = 0; t < x.rows(); ++t) {
-        double mean = 0, variance = 0;
-        for (const Scalar value : x.row(t)) mean += static_cast<double>(value);
-        mean /= width;
-        for (const Scalar value : x.row(t)) {
-            const double distance = static_cast<double>(value) - mean;
-            variance += distance * distance;
+                double epsilon, view<Scalar> y, const machine& on) {
+    const auto row = [&](std::size_t t) {
+        if constexpr (std::is_same_v<Scalar, float>) {
+            on.kernels->layer_norm(x.row(t).data(), x.columns(), gain.data(), bias.data(), epsilon,
+                                   y.row(t).data());
+        } else {
+            const auto values = eigen(x.row(t));
+            const Scalar mean = values.mean();
+            const Scalar variance = (values - mean).square().mean();
+            eigen(y.row(t)) =
+                (values - mean) / std::sqrt(variance + epsilon) * eigen(gain) + eigen(bias);
         }
-        const double scale = 1 / std::sqrt(variance / width + epsilon);
-        for (std::size_t c = 0; c < x.columns(); ++c) {
-            const auto normal = static_cast<Scalar>((static_cast<double>(x(t, c)) - mean) * scale);
-            y(t, c) = normal * gain[c] + bias[c];
-        }
-    }
+    };
+    on.pool->run(x.rows(), 1, [&](std::size_t first, std::size_t last, std::size_t) {
+        for (auto t = first; t < last; ++t) row(t);
+    });
 }
 
-/// The scores of one query against its keys, turned into weights that sum to 1: the maximum is
-/// subtracted first, so no exponential overflows.
+/// The scores of one query against its keys, each times `scale`, turned into weights that sum to
+/// 1: the maximum is subtracted first, so no exponential overflows.
 template <class Scalar>
-void softmax(std::span<Scalar> scores) {
-    const Scalar top = *std::max_element(scores.begin(), scores.end());
-    double sum = 0;
-    for (Scalar& score : scores) {
-        score = std::exp(score - top);
-        sum += static_cast<double>(score);
+void softmax(std::span<Scalar> scores, Scalar scale, const machine& on) {
+    if constexpr (std::is_same_v<Scalar, float>) {
+        on.kernels->softmax(scores.data(), scores.size(), scale);
+    } else {
+        auto row = eigen(scores);
+        row *= scale;
+        row = (row - row.maxCoeff()).exp();
+        row /= row.sum();
     }
-    const auto scale = static_cast<Scalar>(1 / sum);
-    for (Scalar& score : scores) score *= scale;
 }
 
 /// x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))): the GELU that GPT-2 was trained with
@@ -177,13 +246,34 @@ Scalar activate(Scalar x, activation f) {
     return x;
 }
 
-/// x = f(x), element by element, rows and columns divided among the threads. x (T, F).
+/// x = f(x), element by element, on one thread. x (T, F).
 template <class Scalar>
-void activate(view<Scalar> x, activation f, thread_pool& pool) {
-    pool.run(x.columns(), [&](std::size_t first, std::size_t last) {
-        for (std::size_t t = 0; t < x.rows(); ++t)
-            for (std::size_t c = first; c < last; ++c) x(t, c) = activate(x(t, c), f);
-    });
+void activate(view<Scalar> x, activation f, const machine& on) {
+    for (std::size_t t = 0; t < x.rows(); ++t) {
+        const auto row = x.row(t);
+        if constexpr (std::is_same_v<Scalar, float>) {
+            // x·σ(a·x + b·x³), see gated() in detail/kernels/rows.inl.
+            const auto gated = [&](double a, double b) {
+                on.kernels->gated(row.data(), row.size(), static_cast<float>(a),
+                                  static_cast<float>(a * b));
+            };
+            if (f == activation::gelu_new)
+                gated(2 * std::numbers::inv_sqrtpi * std::numbers::sqrt2, 0.044715);
+            else if (f == activation::gelu_fast)
+                gated(2 * 0.7978845608, 0.044715);
+            else if (f == activation::quick_gelu)
+                gated(1.702, 0);
+            else if (f == activation::silu)
+                gated(1, 0);
+            else if (f == activation::gelu)
+                on.kernels->gelu(row.data(), row.size());
+            else
+                for (float& value : row) value = activate(value, f);
+        } else {
+            (void)on;
+            for (Scalar& value : row) value = activate(value, f);
+        }
+    }
 }
 
 }  // namespace ops

@@ -5,11 +5,12 @@
 // library and instruction set. Filters follow HF transformers (float32, ties at a top-k border
 // stay, the token that crosses top-p stays); nothing is allocated once a vocabulary was seen.
 //
-// Before: random.hpp, detail/exp_log.hpp. Next: session.hpp, which calls `sampler::next`.
+// Before: random.hpp, detail/vocabulary_loops.hpp. Next: session.hpp, which calls `sampler::next`.
 #pragma once
 
 #include "core.hpp"
 #include "detail/exp_log.hpp"
+#include "detail/vocabulary_loops.hpp"
 #include "error.hpp"
 #include "random.hpp"
 
@@ -83,62 +84,65 @@ struct shortlist {
     std::vector<float> scores;  // (n); -infinity: banned
     std::vector<token_id> ids;  // (n)
     float best = 0;             // the highest score, finite; no filter removes it
+    double total = 0;           // the sum of the weights; 0: they are not those of the scores
 
-    std::vector<double> weights;  // (V) e^(score - best)
-    std::vector<float> largest;   // of kth_largest
-    std::vector<entry> crossing;  // of keep_top_p
+    std::vector<double> weights;       // (V) e^(score - best)
+    std::vector<token_id> every_id;    // (V) 0, 1, 2, …
+    std::vector<float> largest;        // of kth_largest
+    std::vector<std::int16_t> places;  // (V) of keep_top_p: bucket of each score
+    std::vector<double> tallies;       // of keep_top_p: sums of the buckets
+    std::vector<entry> crossing;       // of keep_top_p
 
     /// Everything a vocabulary of `size` can need, so that no later draw allocates.
     void reserve(std::size_t size) {
         scores.reserve(size);
         ids.reserve(size);
-        weights.resize(std::max(size, weights.size()));
+        if (weights.size() >= size) return;
+        weights.resize(size);
+        every_id.resize(size);
+        std::iota(every_id.begin(), every_id.end(), token_id{0});
         largest.reserve(size);
+        places.resize(size);
+        tallies.resize(score_buckets::tallies);
         crossing.reserve(size);
     }
 
-    /// All tokens, `logits[best_id]` being the highest.
-    void start(std::span<const float> logits, token_id best_id) {
+    /// All tokens, `logits[best_id]` being the highest. `sum`: of the weights, where those of the
+    /// logits are there.
+    void start(std::span<const float> logits, token_id best_id, double sum = 0) {
         reserve(logits.size());
+        total = sum;
         scores.assign(logits.begin(), logits.end());
-        ids.resize(logits.size());
-        std::iota(ids.begin(), ids.end(), token_id{0});
+        ids.assign(every_id.begin(), every_id.begin() + static_cast<std::ptrdiff_t>(logits.size()));
         best = logits[static_cast<std::size_t>(best_id)];
     }
 
-    /// Drops the tokens for which `stays(score, id)` is false.
-    template <class Stays>
-    void keep_if(Stays stays) {
+    /// Drops the tokens i for which `stays(i)` is false, and without a closer look all of the
+    /// neighbours from i on, loop_step in number, for which `some_stay(i)` is false.
+    template <class SomeStay, class Stays>
+    void keep_if(SomeStay some_stay, Stays stays) {
         std::size_t kept = 0;
-        for (std::size_t i = 0; i < scores.size(); ++i) {
-            if (!stays(scores[i], ids[i])) continue;
-            scores[kept] = scores[i];
-            ids[kept] = ids[i];
-            ++kept;
+        for (std::size_t begin = 0; begin < scores.size(); begin += loop_step) {
+            const std::size_t end = std::min(begin + loop_step, scores.size());
+            if (end == begin + loop_step && !some_stay(begin)) continue;
+            for (std::size_t i = begin; i < end; ++i) {
+                const bool stay = stays(i);  // what stays is as good as random: no branch on it
+                scores[kept] = scores[i];
+                ids[kept] = ids[i];
+                kept += stay;
+            }
         }
+        if (kept != scores.size()) total = 0;
         scores.resize(kept);
         ids.resize(kept);
     }
-};
 
-/// Writes e^(score - best) for every score and returns their sum, added up in 32 interleaved
-/// chains: a fixed order, and one that vectorises. The difference is rounded to float first, as in
-/// HF's softmax.
-inline double weigh(std::span<const float> scores, float best, std::span<double> weights) {
-    constexpr std::size_t lanes = 32;
-    std::array<double, lanes> sums{};
-    std::size_t begin = 0;
-    for (; begin + lanes <= scores.size(); begin += lanes) {
-        for (std::size_t lane = 0; lane < lanes; ++lane)
-            weights[begin + lane] = exp_of_negative(scores[begin + lane] - best);
-        for (std::size_t lane = 0; lane < lanes; ++lane) sums[lane] += weights[begin + lane];
+    /// The sum of the weights of the scores, which it computes unless they are there.
+    double weigh() {
+        if (total == 0) total = detail::weigh(scores, best, weights);
+        return total;
     }
-    for (std::size_t i = begin; i < scores.size(); ++i) {
-        weights[i] = exp_of_negative(scores[i] - best);
-        sums[i - begin] += weights[i];
-    }
-    return std::accumulate(sums.begin(), sums.end(), 0.0);
-}
+};
 
 /// The k-th largest value, counting ties (1 ≤ k ≤ size). Only values above the k-th largest so far
 /// are looked at twice, so a small k costs one pass; linear in any case.
@@ -147,13 +151,18 @@ inline float kth_largest(std::span<const float> values, std::size_t k, std::vect
     const auto kth = [&] { return pool.begin() + static_cast<std::ptrdiff_t>(k - 1); };
     float least = -std::numeric_limits<float>::infinity();
     pool.clear();
-    for (const float value : values) {
-        if (pool.size() >= k && !(value > least)) continue;
-        pool.push_back(value);
-        if (pool.size() < limit) continue;
-        std::nth_element(pool.begin(), kth(), pool.end(), std::greater<>{});
-        pool.resize(k);
-        least = pool.back();
+    constexpr std::size_t step = loop_step;
+    for (std::size_t begin = 0; begin < values.size(); begin += step) {
+        const auto block = values.subspan(begin, std::min(step, values.size() - begin));
+        if (pool.size() >= k && block.size() == step && !any_reaches(block.data(), least)) continue;
+        for (const float value : block) {
+            if (pool.size() >= k && !(value > least)) continue;
+            pool.push_back(value);
+            if (pool.size() < limit) continue;
+            std::nth_element(pool.begin(), kth(), pool.end(), std::greater<>{});
+            pool.resize(k);
+            least = pool.back();
+        }
     }
     std::nth_element(pool.begin(), kth(), pool.end(), std::greater<>{});
     return *kth();
@@ -164,48 +173,55 @@ inline float kth_largest(std::span<const float> values, std::size_t k, std::vect
 inline void apply_temperature(const sampling& how, shortlist& list) {
     const float t = how.temperature;
     const float origin = std::isfinite(list.best / t) ? 0.0f : list.best;
-    for (float& score : list.scores) score = (score - origin) / t;
+    float* const scores = list.scores.data();
+    const std::size_t even = list.scores.size() / loop_step * loop_step;
+    for (std::size_t i = 0; i < even; i += loop_step)  // so cut, it vectorises everywhere
+        for (std::size_t lane = 0; lane < loop_step; ++lane)
+            scores[i + lane] = (scores[i + lane] - origin) / t;
+    for (float& score : std::span(list.scores).subspan(even)) score = (score - origin) / t;
     list.best = (list.best - origin) / t;
+    list.total = 0;
 }
 
 /// Keeps the scores that are not below the k-th highest.
 inline void keep_top_k(const sampling& how, shortlist& list) {
     if (how.top_k >= list.scores.size()) return;
     const float least = kth_largest(list.scores, how.top_k, list.largest);
-    list.keep_if([least](float score, token_id) { return score >= least; });
+    list.keep_if([&](std::size_t i) { return any_reaches(&list.scores[i], least); },
+                 [&](std::size_t i) { return list.scores[i] >= least; });
 }
 
 /// Removes tokens from the least probable on while their probabilities add up to at most 1 - p;
 /// of tokens with equal scores the highest ids go first, and the best token always stays.
 ///
 /// Probabilities and the compared sum are float32, the sum runs in double, as in torch on a CPU.
-/// Instead of sorting, probabilities are summed by score in buckets 1/16 wide; whole buckets go,
-/// and only the one where the sum crosses 1 - p is searched. (Within a bucket probabilities differ
-/// by at most 7 %, so a double adds them without rounding and their order means nothing.)
+/// Instead of sorting, probabilities are summed by score in buckets; whole buckets go, and only the
+/// one where the sum crosses 1 - p is searched. (Within a bucket probabilities differ by at most
+/// 2 %, so a double adds them without rounding and their order means nothing.)
 inline void keep_top_p(const sampling& how, shortlist& list) {
     using entry = shortlist::entry;
-    constexpr std::size_t buckets = 1024;
-    const auto bucket_of = [&list](float score) {
-        return static_cast<std::size_t>(std::min((list.best - score) * 16, buckets - 1.0f));
-    };
-    const std::size_t n = list.scores.size();
-    const auto total = static_cast<float>(weigh(list.scores, list.best, list.weights));
-    const auto probability = [&](std::size_t i) {
-        return static_cast<float>(list.weights[i]) / total;
-    };
-    std::array<double, buckets> sums{};
-    for (std::size_t i = 0; i < n; ++i) sums[bucket_of(list.scores[i])] += probability(i);
+    const score_buckets buckets{list.best, static_cast<float>(list.weigh())};
+    std::fill(list.tallies.begin(), list.tallies.end(), 0.0);
+    tally(buckets, list.scores, list.weights.data(), list.places.data(), list.tallies.data());
 
     const auto removable = static_cast<float>(1 - how.top_p);
     const auto goes = [removable](double sum) { return static_cast<float>(sum) <= removable; };
+    const auto sum_of = [&](std::size_t bucket) {
+        return list.tallies[bucket] + list.tallies[score_buckets::count + bucket];
+    };
     double tail = 0;
-    std::size_t bucket = buckets - 1;
-    for (; bucket > 0 && goes(tail + sums[bucket]); --bucket) tail += sums[bucket];
+    std::size_t bucket = score_buckets::count - 1;
+    for (; bucket > 0 && goes(tail + sum_of(bucket)); --bucket) tail += sum_of(bucket);
+    const auto crossing = static_cast<std::int16_t>(bucket);
 
     list.crossing.clear();
-    for (std::size_t i = 0; i < n; ++i) {
-        if (bucket_of(list.scores[i]) == bucket)
-            list.crossing.push_back({list.scores[i], probability(i), list.ids[i]});
+    const std::size_t n = list.scores.size();
+    for (std::size_t begin = 0; begin < n; begin += loop_step) {
+        if (begin + loop_step <= n && !any_equals(&list.places[begin], crossing)) continue;
+        for (std::size_t i = begin; i < std::min(begin + loop_step, n); ++i)
+            if (list.places[i] == crossing)
+                list.crossing.push_back(
+                    {list.scores[i], buckets.probability(list.weights[i]), list.ids[i]});
     }
     const auto before = [](const entry& a, const entry& b) {
         return a.score > b.score || (a.score == b.score && a.id < b.id);
@@ -227,15 +243,19 @@ inline void keep_top_p(const sampling& how, shortlist& list) {
             first = middle + 1;
         }
     }
-    list.keep_if([&](float score, token_id id) { return !before(border, {score, 0, id}); });
+    list.keep_if([&](std::size_t from) { return any_at_most(&list.places[from], crossing); },
+                 [&](std::size_t i) {
+                     if (list.places[i] == crossing)
+                         return !before(border, {list.scores[i], 0, list.ids[i]});
+                     return list.places[i] < crossing;
+                 });
 }
 
 /// The id of an entry chosen with probability proportional to its weight: the first at which the
 /// running sum of the weights, in the order of ids, passes u times their total. Should rounding
 /// carry u past the end, the last entry that has a weight. 0 ≤ u < 1.
 inline token_id pick(shortlist& list, double u) {
-    const double total = weigh(list.scores, list.best, list.weights);
-    const double target = u * total;
+    const double target = u * list.weigh();
     double sum = 0;
     std::size_t chosen = 0;
     for (std::size_t i = 0; i < list.scores.size(); ++i) {
@@ -267,45 +287,54 @@ struct filter {
 /// The filters in the order they run, which is HF's. This is the only place that says so.
 inline constexpr std::array filters{
     filter{[](const sampling& how) { return how.temperature != 1; },
-           [](const sampling& how) { return "temperature " + number(how.temperature); },
+           [](const sampling& how) {
+               return text_of({"temperature ", number(how.temperature)});
+           },
            apply_temperature},
     filter{[](const sampling& how) { return how.top_k != 0; },
-           [](const sampling& how) { return "top-k " + std::to_string(how.top_k); }, keep_top_k},
+           [](const sampling& how) {
+               return text_of({"top-k ", how.top_k});
+           },
+           keep_top_k},
     filter{[](const sampling& how) { return how.top_p < 1; },
-           [](const sampling& how) { return "top-p " + number(how.top_p); }, keep_top_p},
+           [](const sampling& how) {
+               return text_of({"top-p ", number(how.top_p)});
+           },
+           keep_top_p},
 };
 
 /// The id of the highest logit, the lowest id on a tie. Raises invalid_argument for no logits,
 /// not_finite for NaN or +infinity anywhere, no_candidate when all are -infinity.
 inline token_id best_token(std::span<const float> logits, std::size_t step) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
-    const auto where = [step] { return "step " + std::to_string(step); };
+    const auto where = [step] { return text_of({"step ", step}); };
     if (logits.empty()) fail(errc::invalid_argument, where(), "there are no logits to choose from");
     const auto is_bad = [](float x) { return !(x < infinity); };
-    std::array<float, 16> highest;
+    std::array<float, loop_step> highest;
+    std::array<std::int32_t, loop_step> bad{};
     highest.fill(-infinity);
-    bool bad = false;
-    const std::size_t even = logits.size() / highest.size() * highest.size();
-    for (std::size_t i = 0; i < even; i += highest.size()) {
-        for (std::size_t lane = 0; lane < highest.size(); ++lane) {
-            const float x = logits[i + lane];
-            highest[lane] = x > highest[lane] ? x : highest[lane];
-            bad |= is_bad(x);
-        }
+    const std::size_t even = logits.size() / loop_step * loop_step;
+    for (std::size_t i = 0; i < even; i += loop_step) {
+        for (std::size_t lane = 0; lane < loop_step; ++lane)
+            highest[lane] = logits[i + lane] > highest[lane] ? logits[i + lane] : highest[lane];
+        for (std::size_t lane = 0; lane < loop_step; ++lane) bad[lane] |= is_bad(logits[i + lane]);
     }
     for (const float x : logits.subspan(even)) {
         highest[0] = x > highest[0] ? x : highest[0];
-        bad |= is_bad(x);
+        bad[0] |= is_bad(x);
     }
-    if (bad) {
+    if (std::ranges::count(bad, 0) != static_cast<std::ptrdiff_t>(bad.size())) {
         const auto found = std::find_if(logits.begin(), logits.end(), is_bad);
         fail(errc::not_finite, where(),
-             "the logit of token " + std::to_string(found - logits.begin()) + " is " +
-                 (std::isnan(*found) ? "NaN" : "+infinity"));
+             {"the logit of token ", found - logits.begin(), " is ",
+              std::isnan(*found) ? "NaN" : "+infinity"});
     }
     const float best = *std::max_element(highest.begin(), highest.end());
     if (best == -infinity) fail(errc::no_candidate, where(), "every token is banned (-infinity)");
-    return static_cast<token_id>(std::find(logits.begin(), logits.end(), best) - logits.begin());
+    std::size_t at = 0;
+    while (at < even && !any_reaches(&logits[at], best)) at += loop_step;
+    while (logits[at] != best) ++at;
+    return static_cast<token_id>(at);
 }
 
 }  // namespace detail
@@ -355,17 +384,19 @@ public:
         const token_id best_id = detail::best_token(logits, step);
         list_.reserve(logits.size());
         const float best = logits[static_cast<std::size_t>(best_id)];
-        const double log_total = detail::log_of(detail::weigh(logits, best, list_.weights));
-        const token_id token = how_.temperature == 0 ? best_id : choose(logits, best_id, step);
+        const double total = detail::weigh(logits, best, list_.weights);
+        const token_id token =
+            how_.temperature == 0 ? best_id : choose(logits, best_id, total, step);
         const double above = static_cast<double>(logits[static_cast<std::size_t>(token)]) - best;
-        return {token, static_cast<float>(above - log_total)};
+        return {token, static_cast<float>(above - detail::log_of(total))};
     }
 
     const sampling& settings() const noexcept { return how_; }
 
 private:
-    token_id choose(std::span<const float> logits, token_id best_id, std::size_t step) {
-        list_.start(logits, best_id);
+    token_id choose(std::span<const float> logits, token_id best_id, double total,
+                    std::size_t step) {
+        list_.start(logits, best_id, total);
         for (const detail::filter& filter : detail::filters)
             if (filter.is_on(how_)) filter.apply(how_, list_);
         return detail::pick(list_, random_.uniform(step));

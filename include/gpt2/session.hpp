@@ -90,16 +90,19 @@ struct completion {
 /// What a language model is made of; const and shared by all its sessions.
 struct language_parts {
     language_parts(gpt2::model model_, std::optional<gpt2::tokenizer> tokenizer_,
-                   gpt2::audit audit_, unsigned threads)
+                   gpt2::audit audit_, std::shared_ptr<thread_pool> pool_,
+                   const detail::kernels::kernel_set& kernels_ = detail::kernels::best())
         : model(std::move(model_)),
           tokenizer(std::move(tokenizer_)),
           audit(std::move(audit_)),
-          pool(threads) {}
+          pool(std::move(pool_)),
+          kernels(&kernels_) {}
 
     gpt2::model model;
     std::optional<gpt2::tokenizer> tokenizer;  ///< none: ids in, ids out
     gpt2::audit audit;
-    mutable thread_pool pool;
+    std::shared_ptr<thread_pool> pool;
+    const detail::kernels::kernel_set* kernels;
 
     /// Raises not_found when the model came without tokenizer files.
     const gpt2::tokenizer& text() const {
@@ -132,6 +135,11 @@ public:
     /// Raises invalid_argument (options), empty_prompt, not_finite, no_candidate.
     completion generate(const options& how = {}, const on_piece& callback = {});
 
+    /// Writes several texts of one model on together, so that the weights are read once for all:
+    /// each as it would be written alone, to the bit. Raises as above; every text
+    /// then holds what it had written.
+    static std::vector<completion> generate(std::span<session> texts, const options& how = {});
+
     /// Another session with the same past. O(size).
     session fork() const;
 
@@ -146,7 +154,7 @@ private:
 
     struct running {
         explicit running(const language_parts& parts)
-            : state(parts.model.config(), parts.pool),
+            : state(parts.model.config(), *parts.pool, *parts.kernels),
               logits(parts.model.config().vocabulary_size) {}
 
         gpt2::state<float> state;
@@ -160,6 +168,8 @@ private:
     }
     /// Computes the tokens that are not computed yet.
     void catch_up(const interruption& until) const;
+    static void catch_up(std::span<generation* const> active, const interruption& until);
+    static void step(std::span<generation* const> some, const interruption& until);
     void begin(const interruption& until);
     std::string_view bytes(token_id id) const;
 
@@ -247,48 +257,76 @@ public:
             stream_.skip(text.bytes(id));
     }
 
+    /// The whole generation, alone.
     completion run() {
-        const auto begun = clock::now();
-        prompted_ = begun;
+        guarded([&] {
+            begin();
+            while (goes_on()) {
+                text_.catch_up(how_.until);
+                draw_one();
+            }
+        });
+        return result();
+    }
+
+    /// Calls a step; cancelling ends the generation and is no error.
+    template <class Step>
+    void guarded(Step step) {
         try {
-            result_.why = write();
+            step();
         } catch (const error& problem) {
             if (problem.code() != errc::cancelled) throw;
-            result_.why = finish::cancelled;
+            why_ = finish::cancelled;
         }
-        const std::chrono::duration<double> prompt = prompted_ - begun,
+    }
+
+    void begin() {
+        if (text_.size() == 0) text_.begin(how_.until);
+        result_.stats.prompt_tokens = text_.size();
+    }
+
+    /// Whether another token is to be drawn.
+    bool goes_on() {
+        if (!why_ && result_.tokens.size() >= how_.max_new_tokens) why_ = finish::length;
+        if (!why_ && full()) why_ = finish::context_full;
+        return !why_;
+    }
+
+    /// Draws the next token from the logits of the text, all of whose tokens are computed.
+    void draw_one() {
+        if (result_.tokens.empty()) prompted_ = clock::now();
+        const draw next = sampler_.next(text_.run().logits.span(), text_.size());
+        if (ends(next.token)) {
+            if (const auto rest = stream_.finish(); !rest.empty()) emit(rest, next);
+            why_ = finish::end_of_text;
+            return;
+        }
+        append(next);
+        auto shown = stream_.push(text_.bytes(next.token));
+        const bool last = result_.tokens.size() == how_.max_new_tokens || full();
+        if (last && !stream_.stopped()) shown += stream_.finish();
+        const auto wish = emit(shown, next);
+        if (stream_.stopped())
+            why_ = finish::stop_text;
+        else if (wish == flow::stop)
+            why_ = finish::callback;
+    }
+
+    completion result() {
+        if (result_.tokens.empty()) prompted_ = clock::now();
+        const std::chrono::duration<double> prompt = prompted_ - begun_,
                                             decode = clock::now() - prompted_;
+        result_.why = *why_;
         result_.stats.new_tokens = result_.tokens.size();
         result_.stats.prompt_seconds = prompt.count();
         result_.stats.decode_seconds = decode.count();
         return std::move(result_);
     }
 
+    session& text() { return text_; }
+
 private:
     using clock = std::chrono::steady_clock;
-
-    finish write() {
-        if (text_.size() == 0) text_.begin(how_.until);
-        result_.stats.prompt_tokens = text_.size();
-        while (result_.tokens.size() < how_.max_new_tokens) {
-            if (full()) return finish::context_full;
-            text_.catch_up(how_.until);
-            if (result_.tokens.empty()) prompted_ = clock::now();
-            const draw next = sampler_.next(text_.run().logits.span(), text_.size());
-            if (ends(next.token)) {
-                if (const auto rest = stream_.finish(); !rest.empty()) emit(rest, next);
-                return finish::end_of_text;
-            }
-            append(next);
-            auto shown = stream_.push(text_.bytes(next.token));
-            const bool last = result_.tokens.size() == how_.max_new_tokens || full();
-            if (last && !stream_.stopped()) shown += stream_.finish();
-            const auto wish = emit(shown, next);
-            if (stream_.stopped()) return finish::stop_text;
-            if (wish == flow::stop) return finish::callback;
-        }
-        return finish::length;
-    }
 
     /// A token beyond the last position can be drawn, but nothing can follow it.
     bool full() const { return text_.size() > text_.run().state.kv.capacity(); }
@@ -316,11 +354,75 @@ private:
     gpt2::sampler sampler_;
     detail::text_stream stream_;
     completion result_;
-    clock::time_point prompted_;
+    std::optional<finish> why_;
+    clock::time_point begun_ = clock::now(), prompted_ = begun_;
 };
 
 inline completion session::generate(const options& how, const on_piece& callback) {
     return generation(*this, how, callback).run();
+}
+
+inline std::vector<completion> session::generate(std::span<session> texts, const options& how) {
+    const on_piece nobody;
+    std::vector<std::unique_ptr<generation>> all;
+    for (session& text : texts) {
+        if (text.parts_ != texts[0].parts_)
+            throw error(errc::invalid_argument, "generate: sessions of different models");
+        all.push_back(std::make_unique<generation>(text, how, nobody));
+        all.back()->guarded([&] { all.back()->begin(); });
+    }
+    std::vector<generation*> active;
+    for (;;) {
+        active.clear();
+        for (auto& one : all)
+            if (one->goes_on()) active.push_back(one.get());
+        if (active.empty()) break;
+        catch_up(active, how.until);
+        for (auto* one : active)
+            if (one->goes_on()) one->draw_one();
+    }
+    std::vector<completion> results;
+    for (auto& one : all) results.push_back(one->result());
+    return results;
+}
+
+/// Computes the last token of every text, all at once; whatever else is to be computed, before.
+inline void session::catch_up(std::span<generation* const> active, const interruption& until) {
+    std::vector<generation*> waiting;
+    for (auto* one : active) {
+        auto& run = one->text().run();
+        if (run.tokens.size() - run.state.kv.size() == 1)
+            waiting.push_back(one);
+        else
+            one->guarded([&] { one->text().catch_up(until); });
+    }
+    const auto most = active[0]->text().run().state.work.rows();
+    for (std::size_t first = 0; first < waiting.size(); first += most) {
+        const auto some = std::span(waiting).subspan(first, std::min(most, waiting.size() - first));
+        step(some, until);
+    }
+}
+
+/// One token of each text.
+inline void session::step(std::span<generation* const> some, const interruption& until) {
+    std::vector<token_id> ids;
+    std::vector<gpt2::state<float>*> states;
+    for (auto* one : some) {
+        ids.push_back(one->text().run().tokens.back());
+        states.push_back(&one->text().run().state);
+    }
+    const auto& network = some[0]->text().parts_->model;
+    const auto width = network.config().vocabulary_size;
+    buffer<float> logits(some.size() * width);
+    states[0]->stop = until;
+    try {
+        network.forward_batch(ids, states, {logits.data(), some.size(), width});
+    } catch (const error&) {
+        for (auto* one : some) one->guarded([] { throw; });
+        return;
+    }
+    for (std::size_t i = 0; i < some.size(); ++i)
+        std::copy_n(logits.data() + i * width, width, some[i]->text().run().logits.data());
 }
 
 }  // namespace gpt2::inline GPT2_ABI

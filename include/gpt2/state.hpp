@@ -6,12 +6,14 @@
 #pragma once
 
 #include "config.hpp"
+#include "ops.hpp"
 #include "parallel.hpp"
 #include "tensor.hpp"
 
 #include <algorithm>
 #include <cstddef>
-#include <string>
+#include <cstdint>
+#include <span>
 
 namespace gpt2::inline GPT2_ABI {
 
@@ -36,9 +38,11 @@ public:
     panel_view<const Scalar> keys(std::size_t layer, std::size_t head, std::size_t count) const {
         return {head_memory(layer, head), head_size_, count, head_size_ * panel_width};
     }
-    /// Values of one head at the first `count` positions: (count, D).
-    panel_view<const Scalar> values(std::size_t layer, std::size_t head, std::size_t count) const {
-        return {head_memory(layer, head) + key_room_, count, head_size_, capacity_ * panel_width};
+    /// Values of one head at positions first … first+count-1: (count, D).
+    panel_view<const Scalar> values(std::size_t layer, std::size_t head, std::size_t first,
+                                    std::size_t count) const {
+        return {head_memory(layer, head) + key_room_ + first * panel_width, count, head_size_,
+                capacity_ * panel_width};
     }
 
     /// Writes k and v (T, C) of a layer at positions size() … size()+T-1, without counting them
@@ -92,24 +96,29 @@ private:
 };
 
 /// Scratch memory for one chunk of at most `rows` positions; what each part holds and its shape is
-/// said where layers.hpp fills it.
+/// said where layers.hpp fills it. Memory is taken from the system as it is first touched.
 template <class Scalar>
 class workspace {
 public:
-    /// A chunk of 128 positions reads the weights once per 128 tokens of a prompt and keeps a layer
-    /// of it under a twentieth of a second at the 124M shape, which is how soon a stop is heeded.
-    static constexpr std::size_t chunk = 128;
+    /// A chunk of 512 positions reads the weights once per 512 tokens of a prompt; a layer of it
+    /// takes some hundredths of a second at the 124M shape, which is how soon a stop is heeded.
+    static constexpr std::size_t chunk = 512;
+    /// Queries that one thread takes to the keys together.
+    static constexpr std::size_t query_block = 32;
 
-    explicit workspace(const config& shape)
-        : rows_(std::min(chunk, shape.context_length)),
+    workspace(const config& shape, unsigned threads)
+        : rows_(std::max(std::min(chunk, shape.context_length), std::size_t{64})),
           width_(shape.width),
           inner_(shape.inner_width),
-          heads_(shape.heads),
-          context_(shape.context_length),
-          memory_(rows_ * (7 * width_ + inner_ + heads_ * context_)) {}
+          scores_stride_(panel_count(shape.context_length) * panel_width),
+          depth_((std::max(width_, inner_) + 127) / 128 * 128),
+          memory_(rows_ * (7 * width_ + inner_)),
+          scores_(threads * query_block * scores_stride_),
+          values_(rows_ * depth_),
+          scales_(rows_ * (depth_ / 64)),
+          sums_(rows_ * (depth_ / 32)) {}
 
     std::size_t rows() const { return rows_; }
-    std::size_t bytes() const { return memory_.size() * sizeof(Scalar); }
 
     view<Scalar> residual(std::size_t t) { return part(0, t, width_); }          ///< (T, C)
     view<Scalar> normed(std::size_t t) { return part(width_, t, width_); }       ///< (T, C)
@@ -117,9 +126,17 @@ public:
     view<Scalar> heads(std::size_t t) { return part(3 * width_, t, width_); }    ///< (T, C)
     view<Scalar> qkv(std::size_t t) { return part(4 * width_, t, 3 * width_); }  ///< (T, 3C)
     view<Scalar> inner(std::size_t t) { return part(7 * width_, t, inner_); }    ///< (T, F)
-    /// (H·T, S), rows of the full context apart
-    view<Scalar> scores(std::size_t t, std::size_t s) {
-        return {memory_.data() + rows_ * (7 * width_ + inner_), heads_ * t, s, context_};
+    /// Scores of one block of queries: (queries, S), one for each thread.
+    view<Scalar> scores(std::size_t worker, std::size_t queries, std::size_t s) {
+        return {scores_.data() + worker * query_block * scores_stride_, queries, s, scores_stride_};
+    }
+    /// Room for rows of depth K in 8 bits.
+    detail::kernels::quantised_rows quantised(detail::kernels::format f, std::size_t depth) {
+        namespace kernels = detail::kernels;
+        const auto blocks = kernels::block_count(f, depth);
+        return {values_.data(), scales_.data(),
+                sums_.data(),   blocks * kernels::block_depth(f),
+                blocks,         blocks * (kernels::block_depth(f) / kernels::group_depth(f))};
     }
 
 private:
@@ -127,20 +144,40 @@ private:
         return {memory_.data() + rows_ * offset, t, columns};
     }
 
-    std::size_t rows_, width_, inner_, heads_, context_;
-    buffer<Scalar> memory_;
+    std::size_t rows_, width_, inner_, scores_stride_, depth_;
+    buffer<Scalar> memory_, scores_;
+    buffer<std::int8_t> values_;
+    buffer<float> scales_;
+    buffer<std::int32_t> sums_;
 };
 
-/// One running text: its cache, its scratch memory, and the threads it may use.
+/// One running text: its cache, its scratch memory, and the threads and kernels it may use.
 template <class Scalar>
 struct state {
     /// Room for the model's whole context. Raises out_of_memory. The pool must outlive the state.
-    state(const config& shape, thread_pool& threads) : kv(shape), work(shape), pool(&threads) {}
+    state(const config& shape, thread_pool& threads,
+          const detail::kernels::kernel_set& kernels = detail::kernels::best())
+        : kv(shape), work(shape, threads.size()), on{&kernels, &threads} {}
 
     kv_cache<Scalar> kv;
     workspace<Scalar> work;
-    thread_pool* pool;
+    ops::machine on;
     interruption stop = {};  ///< asked between layers; forward then raises errc::cancelled
+};
+
+/// The rows of a pass that continue one text.
+template <class Scalar>
+struct segment {
+    kv_cache<Scalar>* kv;
+    std::size_t first, rows;
+};
+
+/// One run through the network: whose rows they are, and what it runs on.
+template <class Scalar>
+struct pass {
+    std::span<const segment<Scalar>> segments;
+    workspace<Scalar>& work;
+    const ops::machine& on;
 };
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -19,60 +19,124 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace gpt2::inline GPT2_ABI {
 
-/// Zero-filled memory for `size` numbers, aligned to 64 bytes, that it alone owns. Pages are taken
-/// from the system as they are first touched. Raises out_of_memory.
+/// How memory will be used.
+enum class memory_use {
+    sparse,  ///< perhaps never touched in parts; pages are taken from the system at the first touch
+    dense,   ///< filled whole and read in order: large pages where the system has them
+};
+
+namespace detail {
+
+/// Zero-filled memory for a buffer. Raises out_of_memory.
+class memory_block {
+public:
+    static constexpr std::size_t alignment = 64;
+
+    memory_block() = default;
+    memory_block(std::size_t bytes, memory_use use) {
+        if (bytes > std::numeric_limits<std::ptrdiff_t>::max() - large_page)
+            throw error(errc::out_of_memory, "a buffer larger than any address space");
+        if (use == memory_use::dense && bytes >= 2 * large_page) map_large(bytes);
+        if (!start_) start_ = data_ = std::calloc(bytes + alignment, 1);
+        if (!start_)
+            throw error(errc::out_of_memory,
+                        "no memory for a buffer of " + std::to_string(bytes) + " bytes");
+        std::size_t room = mapped_ ? mapped_ : bytes + alignment;
+        std::align(mapped_ ? large_page : alignment, bytes, data_, room);
+#if defined(__linux__)
+        // Whole large pages only: the last one would take memory that nobody asked for.
+        if (mapped_) ::madvise(data_, bytes / large_page * large_page, MADV_HUGEPAGE);
+#endif
+    }
+    memory_block(memory_block&& other) noexcept { swap(other); }
+    memory_block& operator=(memory_block&& other) noexcept {
+        memory_block(std::move(other)).swap(*this);
+        return *this;
+    }
+    ~memory_block() {
+#if defined(__linux__)
+        if (mapped_) {
+            ::munmap(start_, mapped_);
+            return;
+        }
+#endif
+        std::free(start_);
+    }
+
+    void* data() const { return data_; }
+
+private:
+    static constexpr std::size_t large_page = std::size_t{2} << 20;
+
+    /// A mapping of its own that begins at a large page; nothing where that is refused.
+    void map_large([[maybe_unused]] std::size_t bytes) {
+#if defined(__linux__)
+        const std::size_t size = bytes + large_page;
+        void* const memory =
+            ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) return;
+        start_ = data_ = memory;
+        mapped_ = size;
+#endif
+    }
+
+    void swap(memory_block& other) noexcept {
+        std::swap(start_, other.start_);
+        std::swap(data_, other.data_);
+        std::swap(mapped_, other.mapped_);
+    }
+
+    void* start_ = nullptr;
+    void* data_ = nullptr;
+    std::size_t mapped_ = 0;  // bytes of a mapping; 0 for memory of the heap
+};
+
+}  // namespace detail
+
+/// Zero-filled memory for `size` numbers, aligned to 64 bytes, that it alone owns. Raises
+/// out_of_memory.
 template <class T>
 class buffer {
     static_assert(std::is_trivially_copyable_v<T>);
 
 public:
-    static constexpr std::size_t alignment = 64;
+    static constexpr std::size_t alignment = detail::memory_block::alignment;
 
     buffer() = default;
 
-    explicit buffer(std::size_t size) : size_(size) {
+    explicit buffer(std::size_t size, memory_use use = memory_use::sparse) : size_(size) {
         if (size == 0) return;
-        if (size > (std::numeric_limits<std::ptrdiff_t>::max() - alignment) / sizeof(T))
-            throw error(errc::out_of_memory, "a buffer larger than any address space");
-        void* start = std::calloc(size * sizeof(T) + alignment, 1);
-        if (!start)
-            throw error(errc::out_of_memory,
-                        "no memory for a buffer of " + std::to_string(size * sizeof(T)) + " bytes");
-        memory_.reset(start);
-        std::size_t room = size * sizeof(T) + alignment;
-        data_ = static_cast<T*>(std::align(alignment, size * sizeof(T), start, room));
+        const auto most = std::numeric_limits<std::size_t>::max() / sizeof(T);
+        memory_ = detail::memory_block(
+            size > most ? std::numeric_limits<std::size_t>::max() : size * sizeof(T), use);
     }
 
-    buffer(buffer&& other) noexcept { swap(other); }
+    buffer(buffer&& other) noexcept
+        : memory_(std::move(other.memory_)), size_(std::exchange(other.size_, 0)) {}
     buffer& operator=(buffer&& other) noexcept {
-        buffer(std::move(other)).swap(*this);
+        memory_ = std::move(other.memory_);
+        size_ = std::exchange(other.size_, 0);
         return *this;
     }
 
-    T* data() { return data_; }
-    const T* data() const { return data_; }
+    T* data() { return static_cast<T*>(memory_.data()); }
+    const T* data() const { return static_cast<const T*>(memory_.data()); }
     std::size_t size() const { return size_; }
-    std::span<T> span() { return {data_, size_}; }
-    std::span<const T> span() const { return {data_, size_}; }
-    T& operator[](std::size_t i) { return data_[i]; }
-    const T& operator[](std::size_t i) const { return data_[i]; }
+    std::span<T> span() { return {data(), size_}; }
+    std::span<const T> span() const { return {data(), size_}; }
+    T& operator[](std::size_t i) { return data()[i]; }
+    const T& operator[](std::size_t i) const { return data()[i]; }
 
 private:
-    struct release {
-        void operator()(void* start) const { std::free(start); }
-    };
-
-    void swap(buffer& other) noexcept {
-        memory_.swap(other.memory_);
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
-    }
-
-    std::unique_ptr<void, release> memory_;
-    T* data_ = nullptr;
+    detail::memory_block memory_;
     std::size_t size_ = 0;
 };
 
@@ -168,28 +232,42 @@ private:
     std::size_t depth_, columns_, panel_stride_;
 };
 
-/// A (K, N) matrix as panels, in memory of its own.
+/// A (K, N) matrix packed for products, in memory of its own: as panels of `Scalar`, or, where
+/// that is float, in one of the smaller formats of detail/kernels/panel.hpp.
 template <class Scalar>
-class panels {
+class packed_matrix {
 public:
-    panels() = default;
-    panels(std::size_t depth, std::size_t columns)
-        : depth_(depth), columns_(columns), memory_(panel_count(columns) * depth * panel_width) {}
+    using format = detail::kernels::format;
 
-    operator panel_view<Scalar>() { return {memory_.data(), depth_, columns_, stride()}; }
-    operator panel_view<const Scalar>() const {
-        return {memory_.data(), depth_, columns_, stride()};
+    packed_matrix() = default;
+    /// Every format but f32 is for `float` alone. Raises out_of_memory.
+    packed_matrix(format stored, std::size_t depth, std::size_t columns)
+        : depth_(depth),
+          columns_(columns),
+          panel_bytes_(std::is_same_v<Scalar, float> ? detail::kernels::panel_bytes(stored, depth)
+                                                     : depth * panel_width * sizeof(Scalar)),
+          format_(stored),
+          memory_(panel_count(columns) * panel_bytes_, memory_use::dense) {}
+
+    std::size_t depth() const { return depth_; }      ///< K
+    std::size_t columns() const { return columns_; }  ///< N
+    format stored() const { return format_; }
+    std::size_t bytes() const { return memory_.size(); }
+    std::size_t panel_bytes() const { return panel_bytes_; }
+
+    std::uint8_t* panel(std::size_t p) { return memory_.data() + p * panel_bytes_; }
+    const std::uint8_t* panel(std::size_t p) const { return memory_.data() + p * panel_bytes_; }
+
+    /// The panels of a matrix that is not stored smaller.
+    panel_view<const Scalar> view() const {
+        return {reinterpret_cast<const Scalar*>(memory_.data()), depth_, columns_,
+                depth_ * panel_width};
     }
 
-    std::size_t depth() const { return depth_; }
-    std::size_t columns() const { return columns_; }
-    std::size_t bytes() const { return memory_.size() * sizeof(Scalar); }
-
 private:
-    std::size_t stride() const { return depth_ * panel_width; }
-
-    std::size_t depth_ = 0, columns_ = 0;
-    buffer<Scalar> memory_;
+    std::size_t depth_ = 0, columns_ = 0, panel_bytes_ = 0;
+    format format_ = format::f32;
+    buffer<std::uint8_t> memory_;
 };
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -18,7 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <set>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -95,7 +95,7 @@ public:
 
     /// The bytes of one token, valid as long as the tokenizer. Raises errc::token_out_of_range.
     std::string_view bytes(token_id id) const {
-        require_id(id, "bytes");
+        if (!has(id)) fail_id(id, "bytes");
         const auto i = static_cast<std::size_t>(id);
         const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
         return std::string_view(bytes_).substr(begin, ends_[i] - begin);
@@ -104,8 +104,8 @@ public:
     /// Whether the token controls the model rather than stands for text. Raises
     /// errc::token_out_of_range.
     bool is_special(token_id id) const {
-        require_id(id, "is_special");
-        return special_[static_cast<std::size_t>(id)];
+        if (!has(id)) fail_id(id, "is_special");
+        return special_[static_cast<std::size_t>(id)] != 0;
     }
 
     /// The lowest id with exactly these bytes, if any. O(V): look once and keep it.
@@ -129,29 +129,28 @@ private:
     void take_merges(const std::vector<merge>& merges);
     void take_words();
 
-    void require_id(token_id id, std::string_view where) const {
-        if (id < 0 || static_cast<std::size_t>(id) >= size())
-            detail::fail(errc::token_out_of_range, where, "a token below " + std::to_string(size()),
-                         std::to_string(id));
+    bool has(token_id id) const { return id >= 0 && static_cast<std::size_t>(id) < size(); }
+    [[noreturn]] void fail_id(token_id id, const detail::phrase& where) const {
+        detail::fail(errc::token_out_of_range, where, {"a token below ", size()}, id);
     }
     static void require_size(std::string_view text) {
         if (text.size() > most_text_bytes)
             detail::fail(errc::limit_exceeded, "encode", "at most 64 MiB of text",
-                         std::to_string(text.size()) + " bytes");
+                         {text.size(), " bytes"});
     }
     void require_tokens_for(std::string_view stretch, std::size_t offset) const;
-    void encode_marked(std::vector<token_id>& ids, std::string_view text, specials mode) const;
-    void encode_stretch(std::vector<token_id>& ids, std::string_view stretch,
-                        detail::long_merger& merger) const;
-    void encode_pieces(std::vector<token_id>& ids, std::string_view stretch,
-                       detail::long_merger& merger) const;
+    struct encoding;
+    void encode_raw(encoding& to, std::string_view text) const;
+    void encode_normalized(encoding& to, std::string_view stretch) const;
+    void encode_stretch(encoding& to, std::string_view stretch) const;
+    void encode_pieces(encoding& to, std::string_view stretch) const;
     const char* next_cut(const char* at, const char* end) const {
         return cuts_ == cuts::words ? detail::piece_end(at, end) : end;
     }
 
     std::string bytes_;              // of all tokens, one after another
     std::vector<std::size_t> ends_;  // where each ends in bytes_
-    std::vector<bool> special_;      // by id
+    std::vector<char> special_;      // by id: 1 for a special token
     detail::merge_rules rules_;
     detail::word_table words_;
     detail::added_tokens raw_, normalized_;  // the two rounds in which they are looked for
@@ -190,15 +189,15 @@ inline tokenizer::tokenizer(vocabulary from) : cuts_(from.cuts), prefix_(from.pr
 }
 
 /// The ordinary tokens of one byte each, with which merging begins.
-inline void tokenizer::take_bytes(const std::vector<std::string>& tokens) {
+[[gnu::cold]] inline void tokenizer::take_bytes(const std::vector<std::string>& tokens) {
     rules_.byte_ids.fill(-1);
     const std::size_t count = std::min(tokens.size(), detail::most_tokens);
     for (std::size_t id = 0; id < count; ++id) {
         if (tokens[id].size() != 1) continue;
         token_id& known = rules_.byte_ids[static_cast<unsigned char>(tokens[id].front())];
         if (known >= 0)
-            detail::fail(errc::bad_tokenizer, "token " + std::to_string(id), "bytes of its own",
-                         detail::printable(tokens[id]) + ", as token " + std::to_string(known));
+            detail::fail(errc::bad_tokenizer, {"token ", id}, "bytes of its own",
+                         {detail::printable(tokens[id]), ", as token ", known});
         known = static_cast<token_id>(id);
     }
     complete_ =
@@ -206,44 +205,41 @@ inline void tokenizer::take_bytes(const std::vector<std::string>& tokens) {
 }
 
 /// Checks the added tokens, gives each its place among from.tokens, and sorts them by round.
-inline void tokenizer::take_added(vocabulary& from) {
-    std::vector<added_token> rounds[2];
-    std::set<std::string_view> contents;
+[[gnu::cold]] inline void tokenizer::take_added(vocabulary& from) {
+    std::map<std::string_view, const added_token*> sorted;
     for (const added_token& token : from.added) {
-        const std::string where = "added token " + detail::printable(token.content);
+        const std::string where =
+            detail::text_of({"added token ", detail::printable(token.content)});
         if (token.content.empty()) detail::fail(errc::bad_tokenizer, where, "no content");
         if (token.content.size() > 1024)
-            detail::fail(errc::limit_exceeded, where, "at most 1024 bytes",
-                         std::to_string(token.content.size()));
+            detail::fail(errc::limit_exceeded, where, "at most 1024 bytes", token.content.size());
         if (token.id < 0 || static_cast<std::size_t>(token.id) >= detail::most_tokens)
-            detail::fail(errc::bad_tokenizer, where, "an id from 0 to 2^20 - 1",
-                         std::to_string(token.id));
-        if (!contents.insert(token.content).second)
+            detail::fail(errc::bad_tokenizer, where, "an id from 0 to 2^20 - 1", token.id);
+        if (!sorted.emplace(token.content, &token).second)
             detail::fail(errc::bad_tokenizer, where, "it is added twice");
         const auto id = static_cast<std::size_t>(token.id);
         if (id >= from.tokens.size()) from.tokens.resize(id + 1);
         if (special_.size() <= id) special_.resize(id + 1);
         if (!from.tokens[id].empty() && from.tokens[id] != token.content)
             detail::fail(errc::bad_tokenizer, where, "an id of its own",
-                         std::to_string(id) + ", which is " + detail::printable(from.tokens[id]));
+                         {id, ", which is ", detail::printable(from.tokens[id])});
         from.tokens[id] = token.content;
         special_[id] = token.special;
-        rounds[token.normalized].push_back(token);
     }
+    std::vector<added_token> rounds[2];
+    for (const auto& [content, token] : sorted) rounds[token->normalized].push_back(*token);
     raw_ = detail::added_tokens(std::move(rounds[0]));
     normalized_ = detail::added_tokens(std::move(rounds[1]));
 }
 
-inline void tokenizer::take_tokens(const std::vector<std::string>& tokens) {
+[[gnu::cold]] inline void tokenizer::take_tokens(const std::vector<std::string>& tokens) {
     if (tokens.empty()) detail::fail(errc::bad_tokenizer, "vocabulary", "it is empty");
     if (tokens.size() > detail::most_tokens)
-        detail::fail(errc::limit_exceeded, "vocabulary", "at most 2^20 tokens",
-                     std::to_string(tokens.size()));
+        detail::fail(errc::limit_exceeded, "vocabulary", "at most 2^20 tokens", tokens.size());
     std::size_t total = 0;
     for (std::size_t id = 0; id < tokens.size(); ++id) {
         if (tokens[id].empty())
-            detail::fail(errc::bad_tokenizer, "vocabulary",
-                         "id " + std::to_string(id) + " has no token");
+            detail::fail(errc::bad_tokenizer, "vocabulary", {"id ", id, " has no token"});
         total += tokens[id].size();
         if (total > most_text_bytes)
             detail::fail(errc::limit_exceeded, "vocabulary", "more than 64 MiB of tokens");
@@ -259,21 +255,20 @@ inline void tokenizer::take_tokens(const std::vector<std::string>& tokens) {
 
 inline void tokenizer::take_merges(const std::vector<merge>& merges) {
     if (merges.size() > detail::most_tokens)
-        detail::fail(errc::limit_exceeded, "merges", "at most 2^20", std::to_string(merges.size()));
+        detail::fail(errc::limit_exceeded, "merges", "at most 2^20", merges.size());
     rules_.ranks = detail::pair_table(merges.size());
     rules_.results.reserve(merges.size());
     for (const merge& m : merges) {
         const auto rank = static_cast<std::uint32_t>(rules_.results.size());
-        const std::string where = "merge " + std::to_string(rank);
         const std::string_view left = bytes(m.left), right = bytes(m.right),
                                joined = bytes(m.result);
         if (!joined.starts_with(left) || joined.substr(left.size()) != right)
             detail::fail(
-                errc::bad_tokenizer, where,
-                detail::printable(left, 40) + " and " + detail::printable(right, 40) + " joined",
+                errc::bad_tokenizer, {"merge ", rank},
+                {detail::printable(left, 40), " and ", detail::printable(right, 40), " joined"},
                 detail::printable(joined, 40));
         if (rules_.ranks.find(m.left, m.right) != detail::no_rank)
-            detail::fail(errc::bad_tokenizer, where, "it comes twice");
+            detail::fail(errc::bad_tokenizer, {"merge ", rank}, "it comes twice");
         rules_.ranks.insert(m.left, m.right, rank);
         rules_.results.push_back(m.result);
         rules_.bytes.join(left.back(), right.front());
@@ -302,36 +297,54 @@ inline void tokenizer::take_words() {
     }
 }
 
+/// One call of encode: where the ids go, and what its parts share.
+struct tokenizer::encoding {
+    std::vector<token_id>& ids;
+    std::string_view text;  // all of it
+    specials mode;
+    detail::long_merger merger = {};
+
+    void take(const added_token& token) {
+        if (!token.special || mode != specials::skip) ids.push_back(token.id);
+    }
+};
+
 inline void tokenizer::encode_to(std::vector<token_id>& ids, std::string_view text,
                                  specials mode) const {
     require_size(text);
     const std::size_t before = ids.size();
     try {
-        encode_marked(ids, text, mode);
+        encoding to{ids, text, mode};
+        if (mode == specials::as_text)
+            encode_stretch(to, text);
+        else
+            encode_raw(to, text);
     } catch (...) {
         ids.resize(before);
         throw;
     }
 }
 
-inline void tokenizer::encode_marked(std::vector<token_id>& ids, std::string_view text,
-                                     specials mode) const {
-    detail::long_merger merger;
-    const auto on_text = [&](std::string_view stretch) {
-        if (!complete_)
-            require_tokens_for(stretch, static_cast<std::size_t>(stretch.data() - text.data()));
-        encode_stretch(ids, stretch, merger);
-    };
-    const auto on_token = [&](const added_token& token) {
-        if (!token.special || mode != specials::skip) ids.push_back(token.id);
-    };
-    if (mode == specials::as_text) {
-        on_text(text);
-        return;
+/// Finds the added tokens of the first round; those of the second are looked for between them.
+inline void tokenizer::encode_raw(encoding& to, std::string_view text) const {
+    std::size_t done = 0;
+    for (auto found = raw_.find(text, 0); found.token; found = raw_.find(text, found.next)) {
+        if (found.begin > done) encode_normalized(to, text.substr(done, found.begin - done));
+        to.take(*found.token);
+        done = std::max(done, found.end);
     }
-    raw_.split(
-        text, [&](std::string_view stretch) { normalized_.split(stretch, on_text, on_token); },
-        on_token);
+    encode_normalized(to, text.substr(done));
+}
+
+inline void tokenizer::encode_normalized(encoding& to, std::string_view stretch) const {
+    std::size_t done = 0;
+    for (auto found = normalized_.find(stretch, 0); found.token;
+         found = normalized_.find(stretch, found.next)) {
+        if (found.begin > done) encode_stretch(to, stretch.substr(done, found.begin - done));
+        to.take(*found.token);
+        done = std::max(done, found.end);
+    }
+    encode_stretch(to, stretch.substr(done));
 }
 
 inline void tokenizer::require_tokens_for(std::string_view stretch, std::size_t offset) const {
@@ -339,24 +352,26 @@ inline void tokenizer::require_tokens_for(std::string_view stretch, std::size_t 
     for (const char c : stretch) {
         const auto byte = static_cast<unsigned char>(c);
         if (rules_.byte_ids[byte] < 0)
-            detail::fail(errc::invalid_argument, "encode",
-                         std::string("the vocabulary has no token for the byte 0x") +
-                             digits[byte >> 4] + digits[byte & 15] + " at offset " +
-                             std::to_string(offset));
+            detail::fail(
+                errc::invalid_argument, "encode",
+                {"the vocabulary has no token for the byte 0x",
+                 std::string{digits[byte >> 4], digits[byte & 15]}, " at offset ", offset});
         ++offset;
     }
 }
 
-inline void tokenizer::encode_stretch(std::vector<token_id>& ids, std::string_view stretch,
-                                      detail::long_merger& merger) const {
+inline void tokenizer::encode_stretch(encoding& to, std::string_view stretch) const {
+    if (!complete_)
+        require_tokens_for(stretch, static_cast<std::size_t>(stretch.data() - to.text.data()));
     if (prefix_ == prefix::none || stretch.empty() || stretch.front() == ' ')
-        return encode_pieces(ids, stretch, merger);
+        return encode_pieces(to, stretch);
     if (!complete_) require_tokens_for(" ", 0);
-    encode_pieces(ids, " " + std::string(stretch), merger);
+    std::string spaced = " ";
+    spaced += stretch;
+    encode_pieces(to, spaced);
 }
 
-inline void tokenizer::encode_pieces(std::vector<token_id>& ids, std::string_view stretch,
-                                     detail::long_merger& merger) const {
+inline void tokenizer::encode_pieces(encoding& to, std::string_view stretch) const {
     const char* const end = stretch.data() + stretch.size();
     for (const char* at = stretch.data(); at != end;) {
         const char* const next = next_cut(at, end);
@@ -364,9 +379,9 @@ inline void tokenizer::encode_pieces(std::vector<token_id>& ids, std::string_vie
         const token_id word =
             size <= detail::longest_word ? words_.find(detail::read_word(at, size, end)) : -1;
         if (word >= 0)
-            ids.push_back(word);
+            to.ids.push_back(word);
         else
-            detail::merge_piece(rules_, {at, size}, merger, ids);
+            detail::merge_piece(rules_, {at, size}, to.merger, to.ids);
         at = next;
     }
 }
@@ -375,7 +390,7 @@ inline std::string tokenizer::decode(std::span<const token_id> ids, specials mod
     std::string text;
     text.reserve(4 * ids.size());
     for (std::size_t i = 0; i < ids.size(); ++i) {
-        require_id(ids[i], "ids[" + std::to_string(i) + "]");
+        if (!has(ids[i])) fail_id(ids[i], {"ids[", i, "]"});
         if (mode != specials::skip || !is_special(ids[i])) text += bytes(ids[i]);
     }
     return text;

@@ -54,37 +54,36 @@ namespace detail {
 inline constexpr json_limits tokenizer_limits{.bytes = std::size_t{64} << 20};
 
 /// The merges of tokenizer.json, ["left right", …] or [["left", "right"], …].
-inline std::vector<symbol_merge> read_merge_array(const nlohmann::json& list,
+inline std::vector<symbol_merge> read_merge_array(const json_value& list,
                                                   const std::string& where) {
-    if (!list.is_array()) fail(errc::bad_tokenizer, where, "an array", described(list));
-    const auto text = [](const nlohmann::json& value) -> std::string_view {
-        return value.get_ref<const std::string&>();
-    };
+    if (!list.items()) fail(errc::bad_tokenizer, where, "an array", described(list));
+    const std::string line = where + " ";
     std::vector<symbol_merge> merges;
-    for (const auto& item : list) {
+    for (const json_value& item : *list.items()) {
         const std::size_t number = merges.size();
-        if (item.is_string())
-            merges.push_back(split_merge(text(item), number, where + " "));
-        else if (item.is_array() && item.size() == 2 && item[0].is_string() && item[1].is_string())
-            merges.push_back({text(item[0]), text(item[1]), number});
+        const auto* line_text = item.text();
+        const auto* pair = item.items();
+        if (line_text)
+            merges.push_back(split_merge(*line_text, number, line));
+        else if (pair && pair->size() == 2 && pair->front().text() && pair->back().text())
+            merges.push_back({*pair->front().text(), *pair->back().text(), number});
         else
-            fail(errc::bad_tokenizer, where + " " + std::to_string(number), "a pair of strings",
-                 described(item));
+            fail(errc::bad_tokenizer, {line, number}, "a pair of strings", described(item));
     }
     return merges;
 }
 
 /// Refuses, by name, members that are not among `known`: what they mean is not known here.
-inline void refuse_others(const nlohmann::json& object, const std::string& where,
-                          std::initializer_list<std::string_view> known) {
-    for (const auto& member : object.items())
-        if (std::find(known.begin(), known.end(), member.key()) == known.end())
-            fail(errc::unsupported, where,
-                 "the member " + detail::printable(member.key()) + " is not known");
+[[gnu::cold]] inline void refuse_others(const json_fields& fields,
+                                        std::initializer_list<std::string_view> known) {
+    for (const auto& [name, value] : fields.members())
+        if (std::find(known.begin(), known.end(), name) == known.end())
+            fail(errc::unsupported, fields.where(),
+                 {"the member ", printable(name), " is not known"});
 }
 
 /// An added token as tokenizer.json and tokenizer_config.json write it, without its id.
-inline added_token read_added_token(const json_fields& fields) {
+[[gnu::cold]] inline added_token read_added_token(const json_fields& fields) {
     added_token token;
     const auto content = fields.text("content");
     if (!content) fail(errc::bad_tokenizer, fields.where(), "an added token without content");
@@ -99,45 +98,45 @@ inline added_token read_added_token(const json_fields& fields) {
 
 /// Reads the member `key` of tokenizer.json, which must be null or of type ByteLevel; whether it
 /// is there.
-inline bool read_byte_level(const json_fields& file, std::string_view key) {
+[[gnu::cold]] inline bool read_byte_level(const json_fields& file, std::string_view key) {
     if (!file.given(key)) return false;
-    const json_fields part(*file.find(key), file.where() + ": " + std::string(key),
+    const json_fields part(*file.find(key), text_of({file.where(), ": ", key}),
                            errc::bad_tokenizer);
     const auto type = part.text("type").value_or("");
-    if (type != "ByteLevel")
-        fail(errc::unsupported, part.where(), "ByteLevel", detail::printable(type));
-    refuse_others(*file.find(key), part.where(),
-                  {"type", "add_prefix_space", "trim_offsets", "use_regex"});
+    if (type != "ByteLevel") fail(errc::unsupported, part.where(), "ByteLevel", printable(type));
+    refuse_others(part, {"type", "add_prefix_space", "trim_offsets", "use_regex"});
     return true;
 }
 
 /// Whether the post-processor is a template that adds nothing to a text, as transformers 5 writes.
-inline bool is_empty_template(const json_fields& file) {
+[[gnu::cold]] inline bool is_empty_template(const json_fields& file) {
     const auto* processor = file.find("post_processor");
-    if (processor == nullptr || !processor->is_object()) return false;
-    const json_fields part(*processor, file.where() + ": post_processor", errc::bad_tokenizer);
+    if (processor == nullptr || !processor->members()) return false;
+    const json_fields part(*processor, text_of({file.where(), ": post_processor"}),
+                           errc::bad_tokenizer);
     const auto* single = part.find("single");
-    return part.text("type") == "TemplateProcessing" && single != nullptr && single->is_array() &&
-           single->size() == 1 && single->front().is_object() &&
-           single->front().contains("Sequence");
+    if (part.text("type") != "TemplateProcessing" || !single || !single->items()) return false;
+    const auto& steps = *single->items();
+    return steps.size() == 1 && steps.front().members() &&
+           steps.front().members()->contains("Sequence");
 }
 
-inline void read_pre_tokenizer(const json_fields& file, tokenizer_builder& builder) {
+[[gnu::cold]] inline void read_pre_tokenizer(const json_fields& file, tokenizer_builder& builder) {
     if (!read_byte_level(file, "pre_tokenizer"))
         fail(errc::unsupported, file.where(), "a ByteLevel pre_tokenizer", "none");
-    const json_fields part(*file.find("pre_tokenizer"), file.where() + ": pre_tokenizer",
+    const json_fields part(*file.find("pre_tokenizer"), text_of({file.where(), ": pre_tokenizer"}),
                            errc::bad_tokenizer);
     if (part.boolean("add_prefix_space").value_or(true)) builder.prefix = prefix::space;
     if (!part.boolean("use_regex").value_or(true)) builder.cuts = cuts::none;
 }
 
 /// Refuses what changes the ids of a BPE model beyond vocabulary and merges.
-inline void require_plain_bpe(const json_fields& model) {
+[[gnu::cold]] inline void require_plain_bpe(const json_fields& model) {
     const auto refuse = [&](std::string_view key) {
-        fail(errc::unsupported, model.where(), std::string(key) + " is set");
+        fail(errc::unsupported, model.where(), {key, " is set"});
     };
     if (const auto type = model.text("type").value_or("BPE"); type != "BPE")
-        fail(errc::unsupported, model.where(), "BPE", detail::printable(type));
+        fail(errc::unsupported, model.where(), "BPE", printable(type));
     for (const auto key : {"dropout", "unk_token"})
         if (model.given(key)) refuse(key);
     for (const auto key : {"continuing_subword_prefix", "end_of_word_suffix"})
@@ -147,43 +146,42 @@ inline void require_plain_bpe(const json_fields& model) {
 }
 
 /// Reads {"symbol": id, …}.
-inline void read_vocabulary(const nlohmann::json& vocab, const std::string& where,
+inline void read_vocabulary(const json_value& vocab, const std::string& where,
                             tokenizer_builder& builder) {
-    const json_fields fields(vocab, where, errc::bad_tokenizer);
-    if (vocab.size() > most_tokens)
-        fail(errc::limit_exceeded, where, "at most 2^20 tokens", std::to_string(vocab.size()));
-    builder.reserve(vocab.size());
-    for (const auto& [symbol, value] : vocab.get_ref<const nlohmann::json::object_t&>()) {
-        if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= most_tokens)
-            fail(errc::bad_tokenizer, where + ": " + detail::printable(symbol),
-                 "an id from 0 to 2^20 - 1", described(value));
-        builder.take(symbol, value.get<token_id>(), where);
+    const auto& members = json_fields(vocab, where, errc::bad_tokenizer).members();
+    if (members.size() > most_tokens)
+        fail(errc::limit_exceeded, where, "at most 2^20 tokens", members.size());
+    builder.reserve(members.size());
+    for (const auto& [symbol, value] : members) {
+        const auto* id = value.whole_number();
+        if (!id || *id >= most_tokens)
+            fail(errc::bad_tokenizer, {where, ": ", printable(symbol)}, "an id from 0 to 2^20 - 1",
+                 described(value));
+        builder.take(symbol, static_cast<token_id>(*id), where);
     }
 }
 
-inline void read_model(const nlohmann::json& value, const std::string& where,
-                       tokenizer_builder& builder) {
+[[gnu::cold]] inline void read_model(const json_value& value, const std::string& where,
+                                     tokenizer_builder& builder) {
     const json_fields model(value, where, errc::bad_tokenizer);
     require_plain_bpe(model);
     refuse_others(
-        value, where,
-        {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
-         "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
+        model, {"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+                "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
     for (const auto key : {"vocab", "merges"})
-        if (!model.given(key)) fail(errc::bad_tokenizer, where, std::string("no ") + key);
+        if (!model.given(key)) fail(errc::bad_tokenizer, where, {"no ", key});
     const std::string merges = where + ": merges";
     read_vocabulary(*model.find("vocab"), where + ": vocab", builder);
     builder.take_merges(read_merge_array(*model.find("merges"), merges), merges + " ");
 }
 
-inline tokenizer read_tokenizer_json(const tokenizer_texts& texts) {
+[[gnu::cold]] inline tokenizer read_tokenizer_json(const tokenizer_texts& texts) {
     tokenizer_builder builder(texts.folder);
     const std::string name = builder.name_of("tokenizer.json");
     const auto document = parse_json(*texts.tokenizer_json, name, tokenizer_limits);
     const json_fields file(document, name, errc::bad_tokenizer);
-    refuse_others(document, name,
-                  {"version", "truncation", "padding", "added_tokens", "normalizer",
-                   "pre_tokenizer", "post_processor", "decoder", "model"});
+    refuse_others(file, {"version", "truncation", "padding", "added_tokens", "normalizer",
+                         "pre_tokenizer", "post_processor", "decoder", "model"});
     if (file.given("normalizer")) fail(errc::unsupported, name, "it has a normalizer");
     if (!file.given("model")) fail(errc::bad_tokenizer, name, "it has no model");
     read_model(*file.find("model"), name + ": model", builder);
@@ -192,8 +190,8 @@ inline tokenizer read_tokenizer_json(const tokenizer_texts& texts) {
     read_byte_level(file, "decoder");
     if (file.given("added_tokens")) {
         const auto& list = *file.find("added_tokens");
-        if (!list.is_array()) file.refuse("added_tokens", list, "an array");
-        for (const auto& item : list) {
+        if (!list.items()) file.refuse("added_tokens", list, "an array");
+        for (const auto& item : *list.items()) {
             const json_fields fields(item, name + ": added_tokens", errc::bad_tokenizer);
             added_token token = read_added_token(fields);
             const auto id = fields.integer("id", {.least = 0, .most = most_tokens - 1});
@@ -206,73 +204,74 @@ inline tokenizer read_tokenizer_json(const tokenizer_texts& texts) {
 }
 
 /// added_tokens.json: {"content": id, …}.
-inline void read_added_tokens(std::string_view text, tokenizer_builder& builder) {
+[[gnu::cold]] inline void read_added_tokens(std::string_view text, tokenizer_builder& builder) {
     const std::string name = builder.name_of("added_tokens.json");
     const auto document = parse_json(text, name, tokenizer_limits);
     const json_fields fields(document, name, errc::bad_tokenizer);
-    for (const auto& member : document.items()) {
-        added_token token{.content = member.key(), .normalized = true};
-        token.id = static_cast<token_id>(
-            *fields.integer(member.key(), {.least = 0, .most = most_tokens - 1}));
+    for (const auto& [content, value] : fields.members()) {
+        added_token token{.content = content, .normalized = true};
+        token.id =
+            static_cast<token_id>(*fields.integer(content, {.least = 0, .most = most_tokens - 1}));
         builder.add(std::move(token), name);
     }
 }
 
 /// The named special tokens of special_tokens_map.json or tokenizer_config.json: a string, an
 /// object with its content, or a list of these.
-inline void mark_named(const nlohmann::json& value, const std::string& where,
-                       tokenizer_builder& builder) {
-    if (value.is_string())
-        builder.mark_special({.content = value.get_ref<const std::string&>()});
-    else if (value.is_object())
+[[gnu::cold]] inline void mark_named(const json_value& value, const std::string& where,
+                                     tokenizer_builder& builder) {
+    if (value.text())
+        builder.mark_special({.content = *value.text()});
+    else if (value.members())
         builder.mark_special(read_added_token({value, where, errc::bad_tokenizer}));
     else if (!value.is_null())
         fail(errc::bad_tokenizer, where, "a token", described(value));
 }
 
-inline void mark_all_named(const json_fields& file, tokenizer_builder& builder) {
-    for (const std::string key :
+[[gnu::cold]] inline void mark_all_named(const json_fields& file, tokenizer_builder& builder) {
+    for (const std::string_view key :
          {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token",
           "mask_token", "additional_special_tokens", "extra_special_tokens"}) {
         if (!file.given(key)) continue;
         const auto& value = *file.find(key);
-        const std::string where = file.where() + ": " + key;
-        if (value.is_array())
-            for (const auto& item : value) mark_named(item, where, builder);
+        const std::string where = text_of({file.where(), ": ", key});
+        if (value.items())
+            for (const auto& item : *value.items()) mark_named(item, where, builder);
         else
             mark_named(value, where, builder);
     }
 }
 
 /// tokenizer_config.json: the class, what it adds, and added tokens by id.
-inline void read_tokenizer_config(const json_fields& file, tokenizer_builder& builder) {
+[[gnu::cold]] inline void read_tokenizer_config(const json_fields& file,
+                                                tokenizer_builder& builder) {
     constexpr std::string_view classes[] = {"GPT2Tokenizer",           "GPT2TokenizerFast",
                                             "CodeGenTokenizer",        "CodeGenTokenizerFast",
                                             "PreTrainedTokenizerFast", "TokenizersBackend"};
     if (file.given("tokenizer_class")) {
         const auto name = *file.text("tokenizer_class");
         if (std::find(std::begin(classes), std::end(classes), name) == std::end(classes))
-            fail(errc::unsupported, file.where(), "GPT2Tokenizer", detail::printable(name));
+            fail(errc::unsupported, file.where(), "GPT2Tokenizer", printable(name));
     }
-    for (const std::string key : {"add_bos_token", "add_eos_token"})
+    for (const std::string_view key : {"add_bos_token", "add_eos_token"})
         if (file.given(key) && *file.boolean(key))
-            fail(errc::unsupported, file.where(), key + " is set");
+            fail(errc::unsupported, file.where(), {key, " is set"});
     if (file.given("add_prefix_space") && *file.boolean("add_prefix_space"))
         builder.prefix = prefix::space;
     if (!file.given("added_tokens_decoder")) return;
     const std::string where = file.where() + ": added_tokens_decoder";
     const json_fields tokens(*file.find("added_tokens_decoder"), where, errc::bad_tokenizer);
-    for (const auto& member : file.find("added_tokens_decoder")->items()) {
-        added_token token = read_added_token({member.value(), where, errc::bad_tokenizer});
-        const char* const end = member.key().data() + member.key().size();
-        const auto [next, status] = std::from_chars(member.key().data(), end, token.id);
+    for (const auto& [key, value] : tokens.members()) {
+        added_token token = read_added_token({value, where, errc::bad_tokenizer});
+        const char* const end = key.data() + key.size();
+        const auto [next, status] = std::from_chars(key.data(), end, token.id);
         if (status != std::errc{} || next != end)
-            fail(errc::bad_tokenizer, where, "ids as keys", detail::printable(member.key()));
+            fail(errc::bad_tokenizer, where, "ids as keys", printable(key));
         builder.add(std::move(token), where);
     }
 }
 
-inline tokenizer read_vocab_and_merges(const tokenizer_texts& texts) {
+[[gnu::cold]] inline tokenizer read_vocab_and_merges(const tokenizer_texts& texts) {
     tokenizer_builder builder(texts.folder);
     const std::string name = builder.name_of("vocab.json");
     const auto document = parse_json(*texts.vocab_json, name, tokenizer_limits);
@@ -300,7 +299,7 @@ inline tokenizer read_vocab_and_merges(const tokenizer_texts& texts) {
 
 }  // namespace detail
 
-inline tokenizer load_tokenizer(const tokenizer_texts& texts) {
+[[gnu::cold]] inline tokenizer load_tokenizer(const tokenizer_texts& texts) {
     if (texts.tokenizer_json) return detail::read_tokenizer_json(texts);
     if (texts.vocab_json && texts.merges_txt) return detail::read_vocab_and_merges(texts);
     detail::fail(errc::not_found, texts.folder.empty() ? "tokenizer" : texts.folder,
@@ -310,12 +309,13 @@ inline tokenizer load_tokenizer(const tokenizer_texts& texts) {
                                     : "none of them");
 }
 
-inline tokenizer load_tokenizer(const std::filesystem::path& folder) {
+[[gnu::cold]] inline tokenizer load_tokenizer(const std::filesystem::path& folder) {
     const auto text = [&](std::initializer_list<const char*> names) -> std::optional<std::string> {
         std::error_code ignored;
         for (const char* name : names)
-            if (std::filesystem::exists(folder / name, ignored))
-                return detail::read_text(folder / name, detail::tokenizer_limits.bytes);
+            if (const auto file = detail::entry_of(folder, name);
+                std::filesystem::exists(file, ignored))
+                return detail::read_text(file, detail::tokenizer_limits.bytes);
         return std::nullopt;
     };
     const std::string name = detail::shown(folder);

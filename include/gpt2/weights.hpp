@@ -34,6 +34,8 @@
 
 namespace gpt2::inline GPT2_ABI {
 
+class thread_pool;
+
 /// How one value is stored. Only the first four can be read as weights; the others are recognised
 /// so that a file that holds them (mask buffers, for one) can be described and walked.
 enum class dtype {
@@ -101,17 +103,17 @@ static_assert([] {
 }());
 
 /// `(768, 2304)`; `()` for a scalar.
-inline std::string shown_shape(std::span<const std::size_t> shape) {
+[[gnu::cold]] inline std::string shown_shape(std::span<const std::size_t> shape) {
     std::string out = "(";
     for (std::size_t i = 0; i < shape.size(); ++i) {
         if (i != 0) out += ", ";
-        out += std::to_string(shape[i]);
+        phrase(shape[i]).append_to(out);
     }
     return out + ")";
 }
 
 /// A tensor's name for messages: as it is when it is plain, escaped and cut otherwise.
-inline std::string shown_name(std::string_view name) {
+[[gnu::cold]] inline std::string shown_name(std::string_view name) {
     const auto plain = [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; };
     if (!name.empty() && name.size() <= 80 && std::all_of(name.begin(), name.end(), plain))
         return std::string(name);
@@ -182,9 +184,10 @@ private:
     dtype type_ = dtype::f32;
 };
 
-inline stored_tensor::stored_tensor(std::string name, dtype type, std::vector<std::size_t> shape,
-                                    std::shared_ptr<const detail::byte_source> source,
-                                    std::uint64_t offset)
+[[gnu::cold]] inline stored_tensor::stored_tensor(std::string name, dtype type,
+                                                  std::vector<std::size_t> shape,
+                                                  std::shared_ptr<const detail::byte_source> source,
+                                                  std::uint64_t offset)
     : name_(std::move(name)),
       shape_(std::move(shape)),
       source_(std::move(source)),
@@ -198,14 +201,14 @@ inline stored_tensor::stored_tensor(std::string name, dtype type, std::vector<st
                      detail::shown_shape(shape_));
     if (*stored_bits % 8 != 0)
         detail::fail(errc::bad_weights, detail::shown_name(name_), "whole bytes",
-                     std::to_string(*stored_bits) + " bits");
+                     {*stored_bits, " bits"});
     size_ = *size;
     bytes_ = *stored_bits / 8;
     const auto end = detail::checked_add(offset_, bytes_);
     if (!end || *end > source_->size())
-        detail::fail(errc::truncated, source_->name() + ": " + detail::shown_name(name_),
-                     std::to_string(bytes_) + " bytes at offset " + std::to_string(offset_),
-                     "an end after " + std::to_string(source_->size()) + " bytes");
+        detail::fail(errc::truncated, {source_->name(), ": ", detail::shown_name(name_)},
+                     {bytes_, " bytes at offset ", offset_},
+                     {"an end after ", source_->size(), " bytes"});
 }
 
 template <class Scalar>
@@ -213,9 +216,8 @@ void stored_tensor::read_rows(std::size_t first, std::size_t count, std::span<Sc
     static_assert(std::is_floating_point_v<Scalar>, "weights are read as float or double");
     if (first > rows() || count > rows() - first || out.size() != count * columns())
         detail::fail(errc::invalid_argument, detail::shown_name(name_),
-                     "rows within " + std::to_string(rows()) + " and room for them",
-                     std::to_string(count) + " from row " + std::to_string(first) +
-                         " on and room for " + std::to_string(out.size()) + " values");
+                     {"rows within ", rows(), " and room for them"},
+                     {count, " from row ", first, " on and room for ", out.size(), " values"});
     const std::uint64_t begin = offset_ + std::uint64_t{first} * columns() * (bits(type_) / 8);
     switch (type_) {
         case dtype::f64:
@@ -263,8 +265,8 @@ void stored_tensor::fail_not_finite(std::size_t begin, std::span<const Scalar> v
     while (detail::all_finite(values.subspan(i, 1))) ++i;
     const std::size_t at = begin + i;
     detail::fail(errc::not_finite, detail::shown_name(name_), "finite numbers",
-                 std::string(values[i] != values[i] ? "NaN" : "infinity") + " at row " +
-                     std::to_string(at / columns()) + ", column " + std::to_string(at % columns()));
+                 {values[i] != values[i] ? "NaN" : "infinity", " at row ", at / columns(),
+                  ", column ", at % columns()});
 }
 
 /// The tensors of one model, by name. Filled once, then const: threads may share it.
@@ -275,7 +277,7 @@ public:
         const auto [entry, fresh] = index_.try_emplace(tensor.name(), tensors_.size());
         if (!fresh)
             detail::fail(errc::duplicate_tensor, tensor.file(),
-                         detail::shown_name(tensor.name()) + " is there twice");
+                         {detail::shown_name(tensor.name()), " is there twice"});
         tensors_.push_back(std::move(tensor));
     }
 
@@ -314,7 +316,7 @@ inline bool is_buffer(std::string_view name) {
            name.ends_with(".rotary_emb.inv_freq") || name.ends_with("position_ids");
 }
 
-inline void remove_repetitions(std::vector<std::string>& names) {
+[[gnu::cold]] inline void remove_repetitions(std::vector<std::string>& names) {
     std::set<std::string_view> seen;
     std::vector<std::string> once;
     for (const std::string& name : names)
@@ -324,7 +326,7 @@ inline void remove_repetitions(std::vector<std::string>& names) {
 
 }  // namespace detail
 
-inline void audit::finish(const weight_store& store) {
+[[gnu::cold]] inline void audit::finish(const weight_store& store) {
     detail::remove_repetitions(used);
     detail::remove_repetitions(missing);
     const std::set<std::string_view> known(used.begin(), used.end());
@@ -339,19 +341,23 @@ inline void audit::finish(const weight_store& store) {
 /// must outlive it. One thread at a time per audit.
 class weight_scope {
 public:
-    weight_scope(const weight_store& store, audit& record) : store_(&store), audit_(&record) {}
+    /// `wanted` and `pool`: how matrices are to be kept, and who packs them (null: the caller).
+    weight_scope(const weight_store& store, audit& record, storage wanted = storage::as_stored,
+                 thread_pool* pool = nullptr)
+        : store_(&store), audit_(&record), wanted_(wanted), pool_(pool) {}
+
+    storage wanted() const { return wanted_; }
+    thread_pool* pool() const { return pool_; }
 
     weight_scope operator/(std::string_view name) const {
         weight_scope inner = *this;
-        inner.prefix_ = path(name) + ".";
+        inner.prefix_ = detail::text_of({prefix_, name, "."});
         return inner;
     }
-    weight_scope operator/(std::size_t index) const {
-        return *this / std::string_view(std::to_string(index));
-    }
+    weight_scope operator/(std::size_t index) const { return *this / detail::text_of(index); }
 
     /// The full name of `name` here.
-    std::string path(std::string_view name) const { return prefix_ + std::string(name); }
+    std::string path(std::string_view name) const { return detail::text_of({prefix_, name}); }
     /// Whether it is there; leaves no trace in the audit.
     bool has(std::string_view name) const { return store_->find(path(name)) != nullptr; }
 
@@ -388,13 +394,15 @@ private:
                                         std::initializer_list<std::size_t> shape) {
         if (std::equal(shape.begin(), shape.end(), tensor.shape().begin(), tensor.shape().end()))
             return tensor;
-        throw error(errc::wrong_shape, detail::shown_name(tensor.name()) + ": expected " +
-                                           detail::shown_shape({shape.begin(), shape.size()}) +
-                                           ", file has " + detail::shown_shape(tensor.shape()));
+        detail::fail(errc::wrong_shape, detail::shown_name(tensor.name()),
+                     {"expected ", detail::shown_shape({shape.begin(), shape.size()}),
+                      ", file has ", detail::shown_shape(tensor.shape())});
     }
 
     const weight_store* store_;
     audit* audit_;
+    storage wanted_;
+    thread_pool* pool_;
     std::string prefix_;
 };
 

@@ -3,6 +3,7 @@
 #include "../support/catch.hpp"
 #include "../support/files.hpp"
 #include "../support/sanitized.hpp"
+#include "joined.hpp"
 
 #include <gpt2/gpt2.hpp>
 
@@ -12,26 +13,6 @@
 #include <set>
 
 namespace {
-
-/// Joins hard-wrapped lines into paragraphs, by the rule of examples/models/prepare.py.
-std::string joined(const std::string& text) {
-    const auto strip = [](std::string line) {
-        const auto first = line.find_first_not_of(" \t\r");
-        if (first == line.npos) return std::string();
-        return line.substr(first, line.find_last_not_of(" \t\r") + 1 - first);
-    };
-    std::string out, before;
-    for (std::size_t at = 0; at <= text.size();) {
-        const auto end = std::min(text.find('\n', at), text.size());
-        const auto line = strip(text.substr(at, end - at));
-        if (!line.empty() && !out.empty())
-            out += before.empty() ? "\n\n" : before.size() >= 60 ? " " : "\n";
-        out += line;
-        before = line;
-        at = end + 1;
-    }
-    return out;
-}
 
 /// -log2 of the probability of ids[1 …], in windows that share one id with the next.
 double bits(const gpt2::model& model, std::span<const gpt2::token_id> ids) {
@@ -81,7 +62,7 @@ TEST_CASE("bits per byte of the held-out tales equal PyTorch's", "[bundled]") {
     const auto expected = nlohmann::json::parse(
         test::read_file(test::source_folder() / "examples/models/evaluation.json"));
     for (const auto& file : expected["files"]) {
-        const auto text = joined(test::read_file(folder / file["file"].get<std::string>()));
+        const auto text = test::joined(test::read_file(folder / file["file"].get<std::string>()));
         REQUIRE(text.size() == file["bytes"].get<std::size_t>());
         auto ids = model.tokenizer().encode(text);
         REQUIRE(ids.size() == file["tokens"].get<std::size_t>());

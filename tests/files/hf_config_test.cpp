@@ -57,7 +57,8 @@ TEST_CASE("sizes of the wrong type or range [133, 134, 136, 138]", "[files][hf]"
     CHECK(with(R"("layer_norm_epsilon":1e-6)").layer_norm_epsilon == 1e-6);
     for (const char* value : {"0", "-1e-5", "\"1e-5\"", "null", "1e-400"})
         CHECK_ERROR(errc::bad_config, with(R"("layer_norm_epsilon":)"s + value));
-    CHECK_ERROR(errc::bad_config, gpt2::detail::read_hf_config(nlohmann::json::array(), "f"));
+    CHECK_ERROR(errc::bad_config,
+                gpt2::detail::read_hf_config(gpt2::detail::parse_json("[]", "f"), "f"));
 }
 
 TEST_CASE("names and aliases of sizes [135]", "[files][hf]") {

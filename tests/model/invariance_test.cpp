@@ -3,6 +3,7 @@
 #include "../support/random_model.hpp"
 
 #include <cstring>
+#include <memory>
 #include <thread>
 
 namespace {
@@ -18,15 +19,90 @@ bool same_bits(const std::vector<Scalar>& a, const std::vector<Scalar>& b) {
 TEMPLATE_TEST_CASE("logits are the same bits for any chunks and threads", "[model]", float,
                    double) {
     auto c = test::odd_config();
+    c.context_length = gpt2::workspace<TestType>::chunk + 22;
     c.tied_head = GENERATE(true, false);
     const auto model = test::random_weights(c).model<TestType>(c);
     const auto ids = test::random_ids(c, c.context_length);  // longer than one chunk of the model
     const auto whole = test::logits_of(model, ids, ids.size());
-    for (const std::size_t chunk : {1u, 2u, 7u, 64u, 128u, 129u})
+    for (const std::size_t chunk : {1u, 7u, 64u, 512u, 513u})
         for (const unsigned threads : {1u, 2u, 3u, 8u}) {
             INFO("chunk " << chunk << ", threads " << threads);
             CHECK(same_bits(whole, test::logits_of(model, ids, chunk, threads)));
         }
+}
+
+TEST_CASE("every storage: the same bits for any chunks, threads and kernels", "[model]") {
+    auto c = test::odd_config();
+    c.heads = 2, c.width = 2 * 33, c.inner_width = 131;
+    const test::random_weights weights(c);
+    const auto ids = test::random_ids(c, 90);
+    using gpt2::storage;
+    for (const storage kept :
+         {storage::f32, storage::f16, storage::bf16, storage::int8, storage::int4}) {
+        const auto model = weights.model(c, kept);
+        const auto whole = test::logits_of(model, ids, ids.size());
+        for (const std::size_t chunk : {1u, 2u, 7u, 16u, 64u, 90u})
+            for (const unsigned threads : {1u, 2u, 3u, 8u}) {
+                INFO("storage " << int(kept) << ", chunk " << chunk << ", threads " << threads);
+                CHECK(same_bits(whole, test::logits_of(model, ids, chunk, threads)));
+            }
+        for (const auto& set : gpt2::detail::kernels::available()) {
+            INFO("storage " << int(kept) << ", kernels " << set.name);
+            CHECK(same_bits(whole, test::logits_of(model, ids, 7, 2, set)));
+        }
+    }
+}
+
+TEST_CASE("a batch: each text has the bits that it has alone", "[model]") {
+    const auto c = test::odd_config();
+    const test::random_weights weights(c);
+    using gpt2::storage;
+    for (const storage kept : {storage::f32, storage::bf16, storage::int8, storage::int4})
+        for (const std::size_t size : {1u, 3u, 8u}) {
+            const auto model = weights.model(c, kept);
+            gpt2::thread_pool pool(2);
+            std::vector<std::unique_ptr<gpt2::state<float>>> states;
+            std::vector<gpt2::state<float>*> texts;
+            std::vector<std::vector<gpt2::token_id>> ids;
+            for (std::size_t i = 0; i < size; ++i) {
+                states.push_back(std::make_unique<gpt2::state<float>>(c, pool));
+                texts.push_back(states.back().get());
+                ids.push_back(test::random_ids(c, 5 * i + 12, static_cast<unsigned>(i)));
+                model.forward(std::span(ids[i]).first(ids[i].size() - 10), *texts[i], {});
+            }
+            std::vector<float> logits(size * c.vocabulary_size);
+            for (std::size_t step = 0; step < 10; ++step) {
+                std::vector<gpt2::token_id> next;
+                for (const auto& text : ids) next.push_back(text[text.size() - 10 + step]);
+                model.forward_batch(next, texts, {logits.data(), size, c.vocabulary_size});
+            }
+            for (std::size_t i = 0; i < size; ++i) {
+                INFO("storage " << int(kept) << ", " << size << " texts, text " << i);
+                const auto alone = test::logits_of(model, ids[i], 4);
+                CHECK(std::memcmp(&logits[i * c.vocabulary_size],
+                                  &alone[alone.size() - c.vocabulary_size],
+                                  c.vocabulary_size * sizeof(float)) == 0);
+                CHECK(texts[i]->kv.size() == ids[i].size());
+            }
+        }
+}
+
+TEST_CASE("a batch refuses what does not fit together", "[model]") {
+    const auto c = test::odd_config();
+    const auto model = test::random_weights(c).model(c);
+    gpt2::thread_pool pool(1);
+    gpt2::state<float> a(c, pool), b(c, pool);
+    std::vector<gpt2::state<float>*> both{&a, &b}, twice{&a, &a};
+    std::vector<float> logits(2 * c.vocabulary_size);
+    const gpt2::view<float> rows(logits.data(), 2, c.vocabulary_size);
+    const std::vector<gpt2::token_id> ids{1, 2}, one{1}, wild{1, 53};
+    CHECK_ERROR(gpt2::errc::invalid_argument, model.forward_batch(ids, twice, rows));
+    CHECK_ERROR(gpt2::errc::invalid_argument, model.forward_batch(one, both, rows));
+    CHECK_ERROR(gpt2::errc::invalid_argument, model.forward_batch({}, {}, rows));
+    CHECK_ERROR(gpt2::errc::token_out_of_range, model.forward_batch(wild, both, rows));
+    CHECK(a.kv.size() == 0);
+    model.forward_batch(ids, both, rows);
+    CHECK(b.kv.size() == 1);
 }
 
 TEST_CASE("a prefix has the logits that it has in a longer text", "[model]") {
@@ -44,12 +120,13 @@ TEST_CASE("a prefix has the logits that it has in a longer text", "[model]") {
 }
 
 TEST_CASE("logits of the last R positions are those of all positions", "[model]") {
-    const auto c = test::odd_config();
+    auto c = test::odd_config();
+    c.context_length = gpt2::workspace<float>::chunk + 22;
     const auto model = test::random_weights(c).model(c);
-    const auto ids = test::random_ids(c, 140);
+    const auto ids = test::random_ids(c, gpt2::workspace<float>::chunk + 12);
     const auto whole = test::logits_of(model, ids, ids.size());
     gpt2::thread_pool pool(2);
-    for (const std::size_t rows : {0u, 1u, 11u, 12u, 13u, 139u, 140u}) {  // 12 lie in chunk two
+    for (const std::size_t rows : {0u, 1u, 11u, 12u, 13u, 523u, 524u}) {  // 12 lie in chunk two
         gpt2::state<float> state(c, pool);
         std::vector<float> logits(rows * c.vocabulary_size);
         model.forward(ids, state, gpt2::view<float>(logits.data(), rows, c.vocabulary_size));

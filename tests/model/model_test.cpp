@@ -78,7 +78,7 @@ TEST_CASE("a stored head that differs wins, an equal one is tied", "[model]") { 
 TEST_CASE("a tied head takes no memory of its own", "[model]") {  // 207
     if (test::sanitized) return;  // a sanitizer's own allocator keeps no such count
     const auto held = [](gpt2::config c, bool tied) {
-        c.vocabulary_size = 20000;
+        c.vocabulary_size = 10000;
         c.tied_head = tied;
         const test::random_weights weights(c);
         const auto in_use = [] {
@@ -91,11 +91,11 @@ TEST_CASE("a tied head takes no memory of its own", "[model]") {  // 207
         return in_use() - before;
     };
     const auto c = test::odd_config();
-    const std::size_t embedding = 20000 * c.width * sizeof(float);
+    const std::size_t embedding = 10000 * c.width * sizeof(float);
     const auto tied = held(c, true), untied = held(c, false);
     CHECK(tied >= embedding);
     CHECK(tied < 2 * embedding);
-    CHECK(untied >= tied + embedding);
+    CHECK(untied + 4096 >= tied + embedding);  // but for what the heap rounds
 }
 #endif
 
@@ -143,9 +143,10 @@ TEST_CASE("ids and lengths are checked before any work", "[model]") {  // 209, 2
 }
 
 TEST_CASE("a pass that is stopped, or whose observer raises, leaves the state", "[model]") {  // 272
-    const auto c = test::odd_config();
+    auto c = test::odd_config();
+    c.context_length = gpt2::workspace<float>::chunk + 22;
     const auto model = test::random_weights(c).model(c);
-    const auto ids = test::random_ids(c, 140);
+    const auto ids = test::random_ids(c, gpt2::workspace<float>::chunk + 12);
     const auto expected = test::logits_of(model, ids, ids.size());
     gpt2::thread_pool pool(2);
     gpt2::state<float> state(c, pool);

@@ -8,8 +8,11 @@
 
 namespace {
 
+gpt2::thread_pool one_thread(1);
+const gpt2::ops::machine here{&gpt2::detail::kernels::best(), &one_thread};
+
 std::vector<float> softmax(std::vector<float> scores) {
-    gpt2::ops::softmax(std::span(scores));
+    gpt2::ops::softmax(std::span(scores), 1.0f, here);
     return scores;
 }
 
@@ -17,7 +20,7 @@ std::vector<float> layer_norm(std::vector<float> row) {
     std::vector<float> out(row.size());
     const std::vector<float> gain(row.size(), 1), bias(row.size(), 0);
     gpt2::ops::layer_norm<float>({row.data(), 1, row.size()}, gain, bias, 1e-5,
-                                 {out.data(), 1, out.size()});
+                                 {out.data(), 1, out.size()}, here);
     return out;
 }
 
@@ -65,9 +68,15 @@ TEST_CASE("every activation in float follows its double, and none overflows", "[
         for (float x = -30; x <= 30; x += 0.37f) {
             const double want = gpt2::ops::activate<double>(x, f);
             CHECK(gpt2::ops::activate(x, f) == Approx(want).epsilon(1e-5).margin(1e-6));
+            float in_place = x;
+            gpt2::ops::activate(gpt2::view<float>(&in_place, 1, 1), f, here);
+            CHECK(in_place == Approx(want).epsilon(1e-5).margin(1e-6));
         }
-        for (const float x : {-1e4f, -200.0f, 200.0f, 1e4f})
+        for (float x : {-1e4f, -200.0f, 200.0f, 1e4f}) {
             CHECK(std::isfinite(gpt2::ops::activate(x, f)));
+            gpt2::ops::activate(gpt2::view<float>(&x, 1, 1), f, here);
+            CHECK(std::isfinite(x));
+        }
     }
 }
 
@@ -87,16 +96,21 @@ TEST_CASE("a pool covers each index once, and passes an exception on", "[paralle
         gpt2::thread_pool pool(threads);
         for (const std::size_t count : {0u, 1u, 2u, 3u, 7u, 100u}) {
             std::vector<std::atomic<int>> hits(count);
-            pool.run(count, [&](std::size_t first, std::size_t last) {
-                for (auto i = first; i < last; ++i) ++hits[i];
-                pool.run(1, [](std::size_t, std::size_t) {});  // from inside: runs in place
+            pool.run(count, 1, [&](std::size_t first, std::size_t last, std::size_t worker) {
+                for (auto i = first; i < last; ++i) hits[i] += worker < pool.size() ? 1 : 100;
+                pool.run(1, 1, [](auto, auto, auto) {});  // from inside: runs in place
             });
             for (const auto& hit : hits) CHECK(hit == 1);
         }
         for (int i = 0; i < 50; ++i)
-            CHECK_THROWS_AS(pool.run(8, [](std::size_t, std::size_t) { throw 1; }), int);
-        pool.run(1, [](std::size_t, std::size_t) {});
+            CHECK_THROWS_AS(pool.run(8, 1, [](auto, auto, auto) { throw 1; }), int);
+        pool.run(1, 1, [](auto, auto, auto) {});
     }
+    gpt2::thread_pool many(1000);  // or as many as the system gives
+    std::atomic<std::size_t> sum = 0;
+    for (int i = 0; i < 3; ++i)
+        many.run(5000, 1, [&](std::size_t first, std::size_t last, auto) { sum += last - first; });
+    CHECK(sum == 15000);
     gpt2::thread_pool idle(4);  // destroyed without ever having started a thread
     CHECK(gpt2::thread_pool(100000).size() == 1024);
 }

@@ -25,7 +25,8 @@ std::vector<gpt2::token_id> kept(const std::vector<float>& logits, const gpt2::s
     list.start(logits, gpt2::detail::best_token(logits, 0));
     for (const auto& filter : gpt2::detail::filters)
         if (filter.is_on(how)) filter.apply(how, list);
-    list.keep_if([](float score, gpt2::token_id) { return std::isfinite(score); });
+    list.keep_if([](std::size_t) { return true; },
+                 [&](std::size_t i) { return std::isfinite(list.scores[i]); });
     return list.ids;
 }
 

@@ -8,9 +8,17 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <memory>
+#include <set>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
+
+#if defined(__unix__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 namespace {
 
@@ -92,15 +100,6 @@ TEST_CASE("tokenizer files in part are an error, not a model of ids", "[load]") 
     const model_folder broken({"merges.txt"});
     test::write_file(broken.at("vocab.json"), "{");
     CHECK_ERROR(gpt2::errc::bad_json, broken.load());
-}
-
-TEST_CASE("weights are kept as float32 or refused by name", "[load]") {
-    const model_folder folder({});
-    for (const auto kind : {gpt2::storage::as_stored, gpt2::storage::f32})
-        CHECK_NOTHROW(gpt2::load(folder.at(""), {.weights = kind}));
-    for (const auto kind :
-         {gpt2::storage::f16, gpt2::storage::bf16, gpt2::storage::int8, gpt2::storage::int4})
-        CHECK_ERROR(gpt2::errc::unsupported, gpt2::load(folder.at(""), {.weights = kind}));
 }
 
 TEST_CASE("a batch is its prompts one by one, to the bit", "[load]") {  // 211
@@ -193,3 +192,95 @@ TEST_CASE("one model, many threads, one pool", "[load][threads]") {  // 274
     for (auto& thread : threads) thread.join();
     for (const char good : equal) CHECK(good);
 }
+
+TEST_CASE("a batch: item i is the generation of prompt i alone, to the bit", "[session]") {
+    const auto model = gpt2::load(GPT2_BUNDLED_MODEL);
+    std::vector<std::string> prompts;
+    for (int i = 0; i < 19; ++i)  // more than are written at once, of many lengths
+        prompts.push_back("Once upon a time there was a king who had " + std::to_string(i) +
+                          (i % 3 == 0   ? " sons"
+                           : i % 3 == 1 ? ""
+                                        : " daughters, and the eldest"));
+    gpt2::options how;
+    how.sampling = gpt2::top_p(0.9f, 0.9f);
+    how.stop = {"the"};
+    how.max_new_tokens = 20;
+    const auto together = model.generate(prompts, how);
+    REQUIRE(together.size() == prompts.size());
+    std::set<gpt2::finish> ends;
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+        const auto alone = model.generate(prompts[i], how);
+        CHECK(together[i].text == alone.text);
+        CHECK(together[i].tokens == alone.tokens);
+        CHECK(together[i].log_probs == alone.log_probs);
+        CHECK(together[i].why == alone.why);
+        ends.insert(alone.why);
+    }
+    CHECK(ends.size() > 1);  // some were stopped, some ran on
+    CHECK(model.generate(std::span<const std::string>(), how).empty());
+
+    std::stop_source source;
+    source.request_stop();
+    how.until.token = source.get_token();
+    for (const auto& item : model.generate(prompts, how)) {
+        CHECK(item.why == gpt2::finish::cancelled);
+        CHECK(item.tokens.empty());
+    }
+}
+
+TEST_CASE("kernels can be named, and a pool shared", "[session]") {
+    const auto names = gpt2::kernel_names();
+    REQUIRE(!names.empty());
+    CHECK(names.back() == "portable");
+    const auto pool = std::make_shared<gpt2::thread_pool>(2);
+    std::string expected;
+    for (const auto name : names) {
+        gpt2::load_options how;
+        how.pool = pool;
+        how.kernels = name;
+        const auto text = gpt2::load(GPT2_BUNDLED_MODEL, how).generate("The king").text;
+        if (expected.empty()) expected = text;
+        CHECK(text == expected);
+    }
+    gpt2::load_options unknown;
+    unknown.kernels = "abacus";
+    const auto problem = test::error_of([&] { gpt2::load(GPT2_BUNDLED_MODEL, unknown); });
+    REQUIRE(problem);
+    CHECK(problem->code() == gpt2::errc::invalid_argument);
+    CHECK_THAT(problem->what(), test::mentions("abacus") && test::mentions("portable"));
+}
+
+TEST_CASE("every storage writes, smaller ones nearly the same", "[session]") {
+    using gpt2::storage;
+    for (const storage kept : {storage::as_stored, storage::f32, storage::f16, storage::bf16,
+                               storage::int8, storage::int4}) {
+        gpt2::load_options how;
+        how.weights = kept;
+        const auto model = gpt2::load(GPT2_BUNDLED_MODEL, how);
+        INFO("storage " << static_cast<int>(kept));
+        CHECK(model.generate("Once upon a time").tokens.size() == 64);
+    }
+}
+
+#if defined(__unix__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("the child of a fork, which has no threads, writes the same", "[session]") {
+    gpt2::load_options how;
+    how.threads = 3;
+    const auto model = gpt2::load(GPT2_BUNDLED_MODEL, how);
+    const auto expected = model.generate("The king").text;  // now there are threads
+    const pid_t child = ::fork();
+    if (child == 0) {
+        bool same = false;
+        try {
+            same = model.generate("The king").text == expected;
+        } catch (...) {
+        }
+        ::_exit(same ? 0 : 1);
+    }
+    REQUIRE(child > 0);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    CHECK(model.generate("The king").text == expected);
+}
+#endif

@@ -34,7 +34,8 @@ gpt2::config small_config() {
 std::shared_ptr<const gpt2::language_parts> parts(const gpt2::config& c = small_config(),
                                                   unsigned seed = 1) {
     return std::make_shared<const gpt2::language_parts>(test::random_weights(c, seed).model(c),
-                                                        bytes_tokenizer(), gpt2::audit{}, 2u);
+                                                        bytes_tokenizer(), gpt2::audit{},
+                                                        std::make_shared<gpt2::thread_pool>(2));
 }
 
 gpt2::options drawing(std::size_t tokens, std::uint64_t seed = 3) {
@@ -374,7 +375,8 @@ TEST_CASE("logits that are no numbers end in a typed error with step and token",
     for (float& x : weights.find("ln_f.weight").values) x = 1e38f;
     for (float& x : weights.find("wte.weight").values) x *= 1e30f;
     gpt2::session text(std::make_shared<const gpt2::language_parts>(
-        weights.model(c), bytes_tokenizer(), gpt2::audit{}, 1u));
+        weights.model(c), bytes_tokenizer(), gpt2::audit{},
+        std::make_shared<gpt2::thread_pool>(1)));
     text.feed("abc");
     const auto problem = test::error_of([&] { text.generate(); });
     REQUIRE(problem);
@@ -385,7 +387,8 @@ TEST_CASE("logits that are no numbers end in a typed error with step and token",
     test::random_weights overflowing(c);  // 213, 214: scores beyond float, so weights of NaN
     for (float& x : overflowing.find("h.0.attn.c_attn.weight").values) x *= 1e25f;
     gpt2::session other(std::make_shared<const gpt2::language_parts>(
-        overflowing.model(c), bytes_tokenizer(), gpt2::audit{}, 1u));
+        overflowing.model(c), bytes_tokenizer(), gpt2::audit{},
+        std::make_shared<gpt2::thread_pool>(1)));
     other.feed("abc");
     CHECK_ERROR(gpt2::errc::not_finite, other.generate());
     CHECK(other.size() == 3);

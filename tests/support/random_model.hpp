@@ -70,10 +70,11 @@ public:
     }
 
     template <class Scalar = float>
-    gpt2::basic_model<Scalar> model(const gpt2::config& c) const {
+    gpt2::basic_model<Scalar> model(const gpt2::config& c,
+                                    gpt2::storage kept = gpt2::storage::as_stored) const {
         const auto held = store();
         gpt2::audit audit;
-        return {c, gpt2::weight_scope(held, audit)};
+        return {c, gpt2::weight_scope(held, audit, kept)};
     }
 
 private:
@@ -106,13 +107,16 @@ inline std::vector<gpt2::token_id> random_ids(const gpt2::config& c, std::size_t
     return ids;
 }
 
+using gpt2::detail::kernels::kernel_set;
+
 /// Logits (T, V) of every position, the ids fed in pieces of `chunk`.
 template <class Scalar>
 std::vector<Scalar> logits_of(const gpt2::basic_model<Scalar>& model,
                               const std::vector<gpt2::token_id>& ids, std::size_t chunk,
-                              unsigned threads = 1) {
+                              unsigned threads = 1,
+                              const kernel_set& kernels = gpt2::detail::kernels::best()) {
     gpt2::thread_pool pool(threads);
-    gpt2::state<Scalar> state(model.config(), pool);
+    gpt2::state<Scalar> state(model.config(), pool, kernels);
     const auto vocabulary = model.config().vocabulary_size;
     std::vector<Scalar> logits(ids.size() * vocabulary);
     for (std::size_t first = 0; first < ids.size(); first += chunk) {

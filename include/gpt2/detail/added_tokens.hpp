@@ -36,34 +36,34 @@ namespace detail {
 class added_tokens {
 public:
     added_tokens() = default;
+    /// `tokens` in ascending order of their contents, which are not empty.
     explicit added_tokens(std::vector<added_token> tokens) : tokens_(std::move(tokens)) {
-        std::sort(tokens_.begin(), tokens_.end(),
-                  [](const auto& a, const auto& b) { return a.content < b.content; });
         for (const added_token& token : tokens_)
             first_[static_cast<unsigned char>(token.content.front())] = true;
     }
 
-    /// Calls on_text(stretch) and on_token(token) in the order of the text; stretches are not
-    /// empty. O(bytes · longest content).
-    template <class OnText, class OnToken>
-    void split(std::string_view text, OnText&& on_text, OnToken&& on_token) const {
-        std::size_t done = 0;
-        for (std::size_t at = 0; !tokens_.empty() && at < text.size();) {
+    /// A token in a text, with the white space it takes.
+    struct match {
+        const added_token* token;  ///< nullptr: none is left
+        std::size_t begin, end;
+        std::size_t next;  ///< where to look for the one after it
+    };
+
+    /// The first token at or behind `at`. O(bytes · longest content).
+    match find(std::string_view text, std::size_t at) const {
+        while (!tokens_.empty() && at < text.size()) {
             const added_token* token = longest_at(text, at);
             if (token == nullptr) {
                 ++at;
                 continue;
             }
-            std::size_t begin = at, end = at + token->content.size();
+            const std::size_t begin = at, end = at + token->content.size();
             at = end;
             if (token->single_word && !stands_alone(text, begin, end)) continue;
-            if (token->lstrip) begin = spaces_begin(text, begin);
-            if (token->rstrip) end = spaces_end(text, end);
-            if (begin > done) on_text(text.substr(done, begin - done));
-            on_token(*token);
-            done = std::max(done, end);
+            return {token, token->lstrip ? spaces_begin(text, begin) : begin,
+                    token->rstrip ? spaces_end(text, end) : end, at};
         }
-        if (done < text.size()) on_text(text.substr(done));
+        return {nullptr, text.size(), text.size(), text.size()};
     }
 
 private:

@@ -37,7 +37,7 @@ namespace detail {
 
 /// A path for messages: as it is written when it holds no control characters, and of a long one
 /// the end, so that what a message has to say still fits behind it.
-inline std::string shown(const std::filesystem::path& path) {
+[[gnu::cold]] inline std::string shown(const std::filesystem::path& path) {
     constexpr std::size_t longest = 160;
     const std::u8string text = path.u8string();
     std::string out(text.begin(), text.end());
@@ -47,6 +47,12 @@ inline std::string shown(const std::filesystem::path& path) {
     std::size_t cut = out.size() - longest;
     while (cut < out.size() && (static_cast<unsigned char>(out[cut]) & 0xC0) == 0x80) ++cut;
     return "…" + out.substr(cut);
+}
+
+/// A folder's entry of that name.
+[[gnu::noinline, gnu::cold]] inline std::filesystem::path entry_of(
+    const std::filesystem::path& folder, std::string_view name) {
+    return folder / name;
 }
 
 /// Bytes by offset. `read` fills `out` whole or throws: errc::truncated when the source ends
@@ -80,9 +86,8 @@ private:
 
     [[noreturn]] void fail_short(std::uint64_t offset, std::size_t wanted,
                                  std::uint64_t end) const {
-        fail(errc::truncated, name_,
-             std::to_string(wanted) + " bytes at offset " + std::to_string(offset),
-             "an end after " + std::to_string(end) + " bytes");
+        fail(errc::truncated, name_, {wanted, " bytes at offset ", offset},
+             {"an end after ", end, " bytes"});
     }
 
     std::string name_;
@@ -211,11 +216,11 @@ using file_source = stream_source;
 
 /// The whole of a small file. Throws as file_source does, and errc::limit_exceeded, before anything
 /// is read, when the file is larger than `most_bytes`.
-inline std::string read_text(const std::filesystem::path& path, std::size_t most_bytes) {
+[[gnu::cold]] inline std::string read_text(const std::filesystem::path& path,
+                                           std::size_t most_bytes) {
     const file_source file(path);
     if (file.size() > most_bytes)
-        fail(errc::limit_exceeded, file.name(), "at most " + std::to_string(most_bytes) + " bytes",
-             std::to_string(file.size()));
+        fail(errc::limit_exceeded, file.name(), {"at most ", most_bytes, " bytes"}, file.size());
     std::string text(static_cast<std::size_t>(file.size()), '\0');
     file.read(0, std::as_writable_bytes(std::span(text.data(), text.size())));
     return text;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "../core.hpp"
+#include "kernels/panel.hpp"
 
 #include <bit>
 #include <cmath>
@@ -17,7 +18,7 @@ namespace gpt2::inline GPT2_ABI {
 namespace detail {
 
 /// The upper 27 significant bits of x.
-constexpr double upper_bits(double x) {
+GPT2_FORCE_INLINE constexpr double upper_bits(double x) {
     return std::bit_cast<double>(std::bit_cast<std::uint64_t>(x) & ~std::uint64_t{0x3ffffff});
 }
 
@@ -27,7 +28,7 @@ constexpr double upper_bits(double x) {
 /// 2^(n + f) with n + f = x / ln 2 on a grid of 2^-26, |f| ≤ 1/2, so that f has at most 25 bits;
 /// 2^f is the minimax polynomial 1 + c1 f + … + c6 f^6 (within 2e-9). Below -87 that is nonsense,
 /// which a mask takes away: a branch, or clamping x, would keep gcc from vectorising the loop.
-inline double exp_of_negative(double x) {
+GPT2_FORCE_INLINE double exp_of_negative(double x) {
     constexpr double log2_e_high = 0x1.7154765p+0;  // 29 bits; times the 24 of a float: exact
     constexpr double log2_e_low = 0x1.5c17f0cp-31;  // the next 27
     constexpr double grid = 0x1.8p+26, integer = 0x1.8p+52;  // adding rounds to 2^-26, to 1

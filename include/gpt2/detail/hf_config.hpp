@@ -17,7 +17,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
-#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,13 +27,13 @@ namespace detail {
 
 /// Throws errc::unsupported unless the file describes a GPT-2 with a language model's head (or the
 /// bare body, whose head is the token embedding).
-inline void refuse_foreign_model(const json_fields& file) {
+[[gnu::cold]] inline void refuse_foreign_model(const json_fields& file) {
     static constexpr std::array<std::string_view, 3> known = {"GPT2LMHeadModel", "GPT2Model",
                                                               "GPT2DoubleHeadsModel"};
     const bool named = file.given("model_type");
     if (named && *file.text("model_type") != "gpt2")
         fail(errc::unsupported, file.where(),
-             "model_type " + detail::printable(*file.text("model_type"), 40) + " is not GPT-2");
+             {"model_type ", printable(*file.text("model_type"), 40), " is not GPT-2"});
     if (!file.given("architectures")) {
         if (!named && !file.given("n_layer") && !file.given("n_embd") && !file.given("n_head"))
             fail(errc::unsupported, file.where(), "model_type \"gpt2\" or GPT-2's own keys",
@@ -41,50 +41,53 @@ inline void refuse_foreign_model(const json_fields& file) {
         return;
     }
     const auto& list = *file.find("architectures");
-    if (!list.is_array()) file.refuse("architectures", list, "a list of names");
-    for (const auto& item : list) {
-        if (!item.is_string()) file.refuse("architectures", item, "names");
-        std::string_view architecture = item.get_ref<const std::string&>();
+    if (!list.items()) file.refuse("architectures", list, "a list of names");
+    for (const auto& item : *list.items()) {
+        if (!item.text()) file.refuse("architectures", item, "names");
+        std::string_view architecture = *item.text();
         for (const std::string_view framework : {"TF", "Flax"})
             if (architecture.starts_with(framework)) architecture.remove_prefix(framework.size());
         if (std::find(known.begin(), known.end(), architecture) == known.end())
             fail(errc::unsupported, file.where(),
-                 "architecture " + detail::printable(architecture, 60) +
-                     " is not a GPT-2 language model");
+                 {"architecture ", printable(architecture, 60), " is not a GPT-2 language model"});
     }
 }
 
+/// Whether it is {} or [].
+inline bool is_empty(const json_value& value) {
+    if (const auto* members = value.members()) return members->empty();
+    return value.items() != nullptr && value.items()->empty();
+}
+
 /// Throws errc::unsupported for what would change the numbers and is not computed here.
-inline void refuse_features(const json_fields& file) {
+[[gnu::cold]] inline void refuse_features(const json_fields& file) {
     static constexpr std::array<std::string_view, 3> switches = {
         "add_cross_attention", "is_encoder_decoder", "multi_query"};
     for (const std::string_view key : switches)
         if (file.given(key) && *file.boolean(key))
-            fail(errc::unsupported, file.where(), std::string(key) + " is not supported");
+            fail(errc::unsupported, file.where(), {key, " is not supported"});
     for (const std::string_view key : {"quantization_config", "compression_config"})
         if (file.given(key)) {
-            const json_fields inner(*file.find(key), file.where() + ": " + std::string(key),
+            const json_fields inner(*file.find(key), text_of({file.where(), ": ", key}),
                                     errc::bad_config);
-            const bool has_name = inner.given("quant_method");
+            std::string name;
+            if (inner.given("quant_method"))
+                name = text_of({" ", printable(*inner.text("quant_method"), 40)});
             fail(errc::unsupported, file.where(),
-                 std::string(key) +
-                     (has_name ? " " + detail::printable(*inner.text("quant_method"), 40) : "") +
-                     " is not supported: only weights in F64, F32, F16 or BF16 are");
+                 {key, name, " is not supported: only weights in F64, F32, F16 or BF16 are"});
         }
-    if (file.given("pruned_heads") && !file.find("pruned_heads")->empty())
+    if (file.given("pruned_heads") && !is_empty(*file.find("pruned_heads")))
         fail(errc::unsupported, file.where(), "pruned_heads are not supported");
 }
 
 /// The size that stands under any of the names; two names that disagree are refused.
-inline std::optional<std::size_t> read_size(const json_fields& file,
-                                            std::initializer_list<std::string_view> names,
-                                            std::uint64_t most) {
+[[gnu::cold]] inline std::optional<std::size_t> read_size(
+    const json_fields& file, std::initializer_list<std::string_view> names, std::uint64_t most) {
     std::optional<std::uint64_t> size;
     for (const std::string_view name : names) {
         const auto here = file.integer(name, {1, most});
         if (here && size && *here != *size)
-            file.refuse(name, *file.find(name),
-                        std::string(*names.begin()) + " " + std::to_string(*size));
+            file.refuse(name, *file.find(name), {*names.begin(), " ", *size});
         if (here) size = here;
     }
     return size ? std::optional(static_cast<std::size_t>(*size)) : std::nullopt;
@@ -92,23 +95,20 @@ inline std::optional<std::size_t> read_size(const json_fields& file,
 
 /// The tokens of a member that is an id, a list of ids or null, each once; ids that name no token
 /// of the vocabulary, as some published configs have them, are dropped.
-inline std::vector<token_id> read_tokens(const json_fields& file, std::string_view key,
-                                         std::size_t vocabulary_size) {
+[[gnu::cold]] inline std::vector<token_id> read_tokens(const json_fields& file,
+                                                       std::string_view key,
+                                                       std::size_t vocabulary_size) {
     std::vector<token_id> ids;
-    std::set<std::uint64_t> seen;
-    const auto take = [&](const nlohmann::json& value) {
-        if (!value.is_number_integer()) file.refuse(key, value, "a token id");
-        if (!value.is_number_unsigned()) return;
-        const auto id = value.get<std::uint64_t>();
-        if (id < vocabulary_size && seen.insert(id).second)
-            ids.push_back(static_cast<token_id>(id));
-    };
     if (!file.given(key)) return ids;
-    const auto& value = *file.find(key);
-    if (!value.is_array()) {
-        take(value);
-    } else {
-        for (const auto& item : value) take(item);
+    const json_value& value = *file.find(key);
+    std::vector<char> seen(vocabulary_size);
+    for (const json_value& item :
+         value.items() ? std::span(*value.items()) : std::span(&value, 1)) {
+        const auto* id = item.whole_number();
+        if (!id && !item.negative_number()) file.refuse(key, item, "a token id");
+        if (!id || *id >= vocabulary_size || seen[*id]) continue;
+        seen[*id] = 1;
+        ids.push_back(static_cast<token_id>(*id));
     }
     return ids;
 }
@@ -116,7 +116,8 @@ inline std::vector<token_id> read_tokens(const json_fields& file, std::string_vi
 /// Sets the begin and end tokens that `file` gives: in config.json an absent key stands for
 /// GPT-2's 50256 (null for none), in generation_config.json it leaves things as they are.
 enum class absent_token { default_id, unchanged };
-inline void read_special_tokens(const json_fields& file, absent_token absent, config& sizes) {
+[[gnu::cold]] inline void read_special_tokens(const json_fields& file, absent_token absent,
+                                              config& sizes) {
     constexpr token_id published = 50256;
     const auto fallback = [&] {
         std::vector<token_id> ids;
@@ -135,18 +136,18 @@ inline void read_special_tokens(const json_fields& file, absent_token absent, co
     }
 }
 
-inline activation read_activation(const json_fields& file) {
+[[gnu::cold]] inline activation read_activation(const json_fields& file) {
     const auto text = file.text("activation_function");
     if (!text) return activation::gelu_new;
     if (const auto known = activation_named(*text)) return *known;
     fail(errc::unsupported, file.where(),
-         "activation_function " + detail::printable(*text, 40) + " is not supported");
+         {"activation_function ", printable(*text, 40), " is not supported"});
 }
 
 /// The config in config.json, checked. Two names of one size must agree, but for n_ctx, which only
 /// serves where n_positions is absent. Throws errc::unsupported for other models and features,
 /// errc::bad_config for values of the wrong type or range.
-inline config read_hf_config(const nlohmann::json& document, const std::string& where) {
+[[gnu::cold]] inline config read_hf_config(const json_value& document, const std::string& where) {
     using limits = config_limits;
     const json_fields file(document, where, errc::bad_config);
     refuse_foreign_model(file);
@@ -177,8 +178,8 @@ inline config read_hf_config(const nlohmann::json& document, const std::string& 
 }
 
 /// generation_config.json says last which tokens begin and end a text.
-inline void read_hf_generation_config(const nlohmann::json& document, const std::string& where,
-                                      config& sizes) {
+[[gnu::cold]] inline void read_hf_generation_config(const json_value& document,
+                                                    const std::string& where, config& sizes) {
     read_special_tokens(json_fields(document, where, errc::bad_config), absent_token::unchanged,
                         sizes);
 }

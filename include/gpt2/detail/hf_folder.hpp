@@ -64,7 +64,7 @@ inline std::string canonical_name(std::string_view stored) {
 
 /// Adds the tensors of one file under their canonical names. Throws errc::duplicate_tensor when
 /// two spellings name one tensor, errc::unsupported for adapters and packed quantised weights.
-inline void add_canonical(std::vector<stored_tensor> tensors, weight_store& store) {
+[[gnu::cold]] inline void add_canonical(std::vector<stored_tensor> tensors, weight_store& store) {
     static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> foreign{{
         {".lora_", "a LoRA adapter"},
         {".qweight", "packed quantised weights"},
@@ -72,13 +72,13 @@ inline void add_canonical(std::vector<stored_tensor> tensors, weight_store& stor
         {".absmax", "packed quantised weights"},
     }};
     for (stored_tensor& tensor : tensors) {
-        const std::string where = tensor.file() + ": " + shown_name(tensor.name());
+        const std::string where = text_of({tensor.file(), ": ", shown_name(tensor.name())});
         for (const auto& [part, meaning] : foreign)
             if (tensor.name().find(part) != std::string::npos)
-                fail(errc::unsupported, where, std::string(meaning) + ": not supported");
+                fail(errc::unsupported, where, {meaning, ": not supported"});
         std::string name = canonical_name(tensor.name());
         if (store.find(name) != nullptr)
-            fail(errc::duplicate_tensor, where, shown_name(name) + " is there under two names");
+            fail(errc::duplicate_tensor, where, {shown_name(name), " is there under two names"});
         store.add(std::move(tensor).renamed(std::move(name)));
     }
 }
@@ -96,10 +96,10 @@ inline bool is_plain_name(std::string_view name) {
     std::string stem(name.substr(0, name.find('.')));
     for (char& c : stem)
         if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    static const std::set<std::string_view> devices = {"CON", "PRN", "AUX", "NUL"};
+    const bool device = stem == "CON" || stem == "PRN" || stem == "AUX" || stem == "NUL";
     const bool port = stem.size() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT")) &&
                       stem[3] >= '0' && stem[3] <= '9';
-    return !devices.contains(stem) && !port;
+    return !device && !port;
 }
 
 struct index_limits {
@@ -110,56 +110,57 @@ struct index_limits {
 /// model.safetensors.index.json: for every shard, the names it must hold. Throws errc::bad_json,
 /// errc::bad_weights, errc::path_not_allowed, errc::limit_exceeded, errc::unsupported.
 using shard_map = std::map<std::string, std::set<std::string>>;
-inline shard_map read_index(const nlohmann::json& document, const std::string& where) {
+[[gnu::cold]] inline shard_map read_index(const json_value& document, const std::string& where) {
     const json_fields file(document, where, errc::bad_weights);
     const auto* map = file.find("weight_map");
     if (map == nullptr) fail(errc::bad_weights, where, "weight_map is missing");
-    if (!map->is_object()) file.refuse("weight_map", *map, "an object");
+    if (!map->members()) file.refuse("weight_map", *map, "an object");
     shard_map shards;
-    for (const auto& [tensor, shard] : map->items()) {
-        if (!shard.is_string()) file.refuse("weight_map", shard, "names of files");
-        const std::string& name = shard.get_ref<const std::string&>();
+    for (const auto& [tensor, shard] : *map->members()) {
+        if (!shard.text()) file.refuse("weight_map", shard, "names of files");
+        const std::string& name = *shard.text();
         if (!is_plain_name(name))
-            fail(errc::path_not_allowed, where, "names of files in this folder",
-                 detail::printable(name));
+            fail(errc::path_not_allowed, where, "names of files in this folder", printable(name));
         if (!name.ends_with(".safetensors"))
-            fail(errc::unsupported, where, "shards in safetensors", detail::printable(name));
+            fail(errc::unsupported, where, "shards in safetensors", printable(name));
         shards[name].insert(tensor);
         if (shards.size() > index_limits::shards)
-            fail(errc::limit_exceeded, where,
-                 "at most " + std::to_string(index_limits::shards) + " shards", "more");
+            fail(errc::limit_exceeded, where, {"at most ", index_limits::shards, " shards"},
+                 "more");
     }
     return shards;
 }
 
 /// Opens every shard once; each must hold exactly the tensors the index gives it.
-inline void read_shards(const std::filesystem::path& folder, const shard_map& shards,
-                        weight_store& store, std::vector<std::filesystem::path>& files) {
+[[gnu::cold]] inline void read_shards(const std::filesystem::path& folder, const shard_map& shards,
+                                      weight_store& store,
+                                      std::vector<std::filesystem::path>& files) {
     for (const auto& [name, expected] : shards) {
-        files.push_back(folder / name);
+        files.push_back(entry_of(folder, name));
         auto contents = read_safetensors(std::make_shared<file_source>(files.back()));
         std::set<std::string> found;
         for (const stored_tensor& tensor : contents.tensors) found.insert(tensor.name());
         for (const std::string& tensor : expected)
             if (!found.contains(tensor))
                 fail(errc::missing_tensor, shown(files.back()),
-                     "the index promises " + shown_name(tensor) + ", the shard has none");
+                     {"the index promises ", shown_name(tensor), ", the shard has none"});
         for (const std::string& tensor : found)
             if (!expected.contains(tensor))
                 fail(errc::bad_weights, shown(files.back()),
-                     "the index does not name " + shown_name(tensor));
+                     {"the index does not name ", shown_name(tensor)});
         add_canonical(std::move(contents.tensors), store);
     }
 }
 
 /// Whether the folder has an entry of that name, of whatever kind.
-inline bool has_entry(const std::filesystem::path& folder, std::string_view name) {
+[[gnu::cold]] inline bool has_entry(const std::filesystem::path& folder, std::string_view name) {
     std::error_code ignored;
-    return std::filesystem::exists(std::filesystem::symlink_status(folder / name, ignored));
+    return std::filesystem::exists(
+        std::filesystem::symlink_status(entry_of(folder, name), ignored));
 }
 
 /// Says what lies there instead of weights that can be read.
-[[noreturn]] inline void fail_no_weights(const std::filesystem::path& folder) {
+[[noreturn, gnu::cold]] inline void fail_no_weights(const std::filesystem::path& folder) {
     static constexpr std::array<std::string_view, 7> known = {
         "pytorch_model.bin", "pytorch_model.bin.index.json",
         "tf_model.h5",       "flax_model.msgpack",
@@ -171,15 +172,16 @@ inline bool has_entry(const std::filesystem::path& folder, std::string_view name
     fail(errc::not_found, shown(folder), expected, "neither");
 }
 
-inline void read_folder_weights(const std::filesystem::path& folder, hf_folder& contents) {
+[[gnu::cold]] inline void read_folder_weights(const std::filesystem::path& folder,
+                                              hf_folder& contents) {
     constexpr std::string_view single = "model.safetensors", index = "model.safetensors.index.json";
     auto store = std::make_shared<weight_store>();
     if (has_entry(folder, single)) {
-        contents.weight_files = {folder / single};
-        const auto source = std::make_shared<file_source>(folder / single);
+        contents.weight_files.push_back(entry_of(folder, single));
+        const auto source = std::make_shared<file_source>(contents.weight_files.back());
         add_canonical(read_safetensors(source).tensors, *store);
     } else if (has_entry(folder, index)) {
-        const auto path = folder / index;
+        const auto path = entry_of(folder, index);
         read_shards(folder, read_index(read_json(path, index_limits::json), shown(path)), *store,
                     contents.weight_files);
     } else {
@@ -195,7 +197,7 @@ inline void read_folder_weights(const std::filesystem::path& folder, hf_folder& 
 /// Opens the folder. Throws what reading JSON and safetensors throws, errc::not_found naming the
 /// file that is not there, errc::unsupported for other models and formats by name.
 /// Milliseconds: no weight is read before the model asks for it.
-inline hf_folder open_hf_folder(const std::filesystem::path& folder) {
+[[gnu::cold]] inline hf_folder open_hf_folder(const std::filesystem::path& folder) {
     try {
         std::error_code problem;
         const auto status = std::filesystem::status(folder, problem);
@@ -207,17 +209,17 @@ inline hf_folder open_hf_folder(const std::filesystem::path& folder) {
         if (!has_entry(folder, "config.json") && has_entry(folder, "adapter_config.json"))
             fail(errc::unsupported, shown(folder),
                  "holds a LoRA adapter (adapter_config.json), not a model: merge it first");
-        const auto config_file = folder / "config.json";
+        const auto config_file = entry_of(folder, "config.json");
         hf_folder contents;
         contents.config = read_hf_config(read_json(config_file), shown(config_file));
-        const auto generation_file = folder / "generation_config.json";
+        const auto generation_file = entry_of(folder, "generation_config.json");
         if (has_entry(folder, "generation_config.json"))
             read_hf_generation_config(read_json(generation_file), shown(generation_file),
                                       contents.config);
         read_folder_weights(folder, contents);
         return contents;
     } catch (const std::bad_alloc&) {
-        throw error(errc::out_of_memory, shown(folder) + ": not enough memory to open it");
+        fail(errc::out_of_memory, shown(folder), "not enough memory to open it");
     }
 }
 

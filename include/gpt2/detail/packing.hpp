@@ -1,15 +1,21 @@
 // From stored tensors to the memory a model computes with: matrices into panels, vectors into
-// padded buffers. Tensors are read a block of rows at a time, so loading needs little more memory
-// than the weights themselves.
+// padded buffers. Tensors are read a block of rows at a time, by several threads, so loading needs
+// little more memory than the weights themselves.
 //
-// Before: tensor.hpp, weights.hpp. After: layers.hpp, whose constructors call this.
+// Before: tensor.hpp, weights.hpp, kernels/dispatch.hpp. After: layers.hpp, whose constructors call
+// this.
 #pragma once
 
+#include "../parallel.hpp"
 #include "../tensor.hpp"
 #include "../weights.hpp"
+#include "kernels/dispatch.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <cstring>
+#include <type_traits>
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail {
@@ -20,37 +26,176 @@ enum class orientation {
     out_in,  ///< (N, K): rows are outputs, as embeddings and nn.Linear store them
 };
 
-/// Numbers read from the source at a time: 1 MiB of floats, which stays in the caches between
-/// reading and scattering.
-inline constexpr std::size_t packing_block = 1u << 18;
+/// The format that a tensor is kept in when `wanted` is asked for.
+inline kernels::format format_of(const stored_tensor& source, storage wanted) {
+    switch (wanted) {
+        case storage::f16:
+            return kernels::format::f16;
+        case storage::bf16:
+            return kernels::format::bf16;
+        case storage::int8:
+            return kernels::format::int8;
+        case storage::int4:
+            return kernels::format::int4;
+        case storage::as_stored:
+            if (source.type() == dtype::f16) return kernels::format::f16;
+            if (source.type() == dtype::bf16) return kernels::format::bf16;
+            break;
+        case storage::f32:
+            break;
+    }
+    return kernels::format::f32;
+}
 
-/// A stored matrix as panels. Raises what reading raises: truncated, not_finite.
+/// Rows k = first … first+depth-1 of a panel, (depth, 16) floats padded with zeros to whole blocks,
+/// into the panel's bytes. `first` is a multiple of 128. Raises unsupported for a number that no
+/// half can hold.
+inline void pack_rows(const float* rows, kernels::format f, std::size_t first, std::size_t depth,
+                      std::uint8_t* panel) {
+    using kernels::format;
+    constexpr std::size_t width = kernels::panel_width;
+    if (f == format::f32) {
+        std::memcpy(panel + first * width * sizeof(float), rows, depth * width * sizeof(float));
+    } else if (f == format::f16) {
+        auto* out = reinterpret_cast<std::uint16_t*>(panel) + first * width;
+        for (std::size_t i = 0; i < depth * width; ++i) {
+            out[i] = kernels::narrow_half(rows[i]);
+            if ((out[i] & 0x7FFF) == 0x7C00)
+                throw error(errc::unsupported, "a weight beyond 65504 cannot be kept as f16");
+        }
+    } else if (f == format::bf16) {
+        auto* out = reinterpret_cast<std::uint16_t*>(panel) + first * width;
+        for (std::size_t k = 0; k < depth; ++k)
+            for (std::size_t i = 0; i < width; ++i)
+                out[(k / 2 * width + i) * 2 + k % 2] = kernels::narrow_bfloat(rows[k * width + i]);
+    } else {
+        const auto& set = kernels::best();
+        const std::size_t step = kernels::block_depth(f);
+        std::uint8_t* out = panel + first / step * kernels::block_bytes(f);
+        for (std::size_t k = 0; k < depth; k += step, out += kernels::block_bytes(f))
+            (f == format::int8 ? set.pack_int8 : set.pack_int4)(rows + k * width, out);
+    }
+}
+
 template <class Scalar>
-panels<Scalar> pack(const stored_tensor& source, orientation stored) {
-    const auto rows = source.rows(), columns = source.columns();
-    const bool by_input = stored == orientation::in_out;
-    panels<Scalar> packed(by_input ? rows : columns, by_input ? columns : rows);
-    const panel_view<Scalar> target = packed;
+void pack_rows(const Scalar* rows, kernels::format, std::size_t first, std::size_t depth,
+               std::uint8_t* panel) {
+    std::memcpy(panel + first * panel_width * sizeof(Scalar), rows,
+                depth * panel_width * sizeof(Scalar));
+}
 
-    // Whole panels of outputs at a time where rows are outputs, so that panels fill one by one.
-    const auto fitting =
-        std::max<std::size_t>(packing_block / std::max<std::size_t>(columns, 1), 1);
-    const auto step = std::min(rows, by_input ? fitting : panel_count(fitting) * panel_width);
-    buffer<Scalar> block(step * columns);
-    for (std::size_t first = 0; first < rows; first += step) {
-        const auto count = std::min(step, rows - first);
-        source.read_rows<Scalar>(first, count, block.span().first(count * columns));
-        const view<const Scalar> from(block.data(), count, columns);
-        for (std::size_t r = 0; r < count; ++r) {
-            if (by_input)
-                for (std::size_t n = 0; n < columns; n += panel_width)
-                    std::copy_n(&from(r, n), std::min(panel_width, columns - n),
-                                &target(first + r, n));
-            else
-                for (std::size_t k = 0; k < columns; ++k) target(k, first + r) = from(r, k);
+/// Reads stored rows a block at a time and packs them; each thread has its own block and tile.
+template <class Scalar>
+class packer {
+public:
+    packer(const stored_tensor& source, orientation stored, packed_matrix<Scalar>& packed)
+        : source_(source), stored_(stored), packed_(packed) {}
+
+    void run(thread_pool& pool) {
+        // A block of inputs is whole blocks of every format; a block of outputs is whole panels.
+        const std::size_t unit = stored_ == orientation::in_out ? 128 : panel_width;
+        pool.run(source_.rows(), unit, [&](std::size_t first, std::size_t last, std::size_t) {
+            const std::size_t step = std::max<std::size_t>(
+                block_numbers / std::max<std::size_t>(source_.columns(), 1) / unit * unit, unit);
+            for (std::size_t at = first; at < last; at += step) pack(at, std::min(step, last - at));
+        });
+    }
+
+private:
+    /// 1 MiB of floats, which stays in the caches between reading and packing.
+    static constexpr std::size_t block_numbers = 1u << 18;
+
+    void pack(std::size_t first, std::size_t count) {
+        const auto columns = source_.columns();
+        buffer<Scalar> block(count * columns);
+        source_.read_rows<Scalar>(first, count, block.span());
+        const cview<Scalar> rows(block.data(), count, columns);
+        if (stored_ == orientation::in_out)
+            for (std::size_t p = 0; p < panel_count(columns); ++p) pack_inputs(rows, first, p);
+        else
+            for (std::size_t r = 0; r < count; r += panel_width)
+                pack_outputs(rows.row_block(r, std::min(panel_width, count - r)),
+                             (first + r) / panel_width);
+    }
+
+    /// Inputs `first` … of panel p.
+    void pack_inputs(cview<Scalar> rows, std::size_t first, std::size_t p) {
+        const auto n = std::min(panel_width, rows.columns() - p * panel_width);
+        buffer<Scalar> tile(padded(rows.rows()) * panel_width);
+        for (std::size_t k = 0; k < rows.rows(); ++k)
+            std::copy_n(&rows(k, p * panel_width), n, tile.data() + k * panel_width);
+        pack_rows(tile.data(), packed_.stored(), first, rows.rows(), packed_.panel(p));
+    }
+
+    /// All inputs of panel p, whose outputs are the rows.
+    void pack_outputs(cview<Scalar> rows, std::size_t p) {
+        buffer<Scalar> tile(padded(rows.columns()) * panel_width);
+        for (std::size_t k = 0; k < rows.columns(); ++k)
+            for (std::size_t i = 0; i < rows.rows(); ++i) tile[k * panel_width + i] = rows(i, k);
+        pack_rows(tile.data(), packed_.stored(), 0, rows.columns(), packed_.panel(p));
+    }
+
+    static std::size_t padded(std::size_t depth) { return (depth + 127) / 128 * 128; }
+
+    const stored_tensor& source_;
+    orientation stored_;
+    packed_matrix<Scalar>& packed_;
+};
+
+/// A stored matrix, packed. Raises what reading raises (truncated, not_finite), unsupported for
+/// weights beyond what f16 holds.
+template <class Scalar>
+packed_matrix<Scalar> pack(const stored_tensor& source, orientation stored, storage wanted,
+                           thread_pool* pool) {
+    const bool by_input = stored == orientation::in_out;
+    const auto format =
+        std::is_same_v<Scalar, float> ? format_of(source, wanted) : kernels::format::f32;
+    packed_matrix<Scalar> packed(format, by_input ? source.rows() : source.columns(),
+                                 by_input ? source.columns() : source.rows());
+    thread_pool alone(1);
+    packer<Scalar>(source, stored, packed).run(pool ? *pool : alone);
+    return packed;
+}
+
+/// The number at row k of a panel, lane 0 … 15: what products use.
+inline float packed_value(const std::uint8_t* panel, kernels::format f, std::size_t k,
+                          std::size_t lane) {
+    using kernels::format;
+    constexpr std::size_t width = kernels::panel_width;
+    const auto* halves = reinterpret_cast<const std::uint16_t*>(panel);
+    const auto depth = kernels::block_depth(f), at = k % depth;
+    const std::uint8_t* block = panel + k / depth * kernels::block_bytes(f);
+    switch (f) {
+        case format::f32:
+            break;
+        case format::f16:
+            return kernels::portable::widen_half(halves[k * width + lane]);
+        case format::bf16:
+            return kernels::portable::widen_bfloat(halves[(k / 2 * width + lane) * 2 + k % 2]);
+        case format::int8: {
+            const int q = block[64 + (at / 4 * width + lane) * 4 + at % 4] - 128;
+            return static_cast<float>(q) * reinterpret_cast<const float*>(block)[lane];
+        }
+        case format::int4: {
+            const std::uint8_t both = block[64 + (at / 8 * width + lane) * 4 + at % 4];
+            const int q = kernels::int4_levels[at % 8 < 4 ? both & 15 : both >> 4] - 128;
+            const auto* scales = reinterpret_cast<const std::uint16_t*>(block);
+            return static_cast<float>(q) *
+                   kernels::portable::widen_bfloat(scales[at / 32 * width + lane]);
         }
     }
-    return packed;
+    return reinterpret_cast<const float*>(panel)[k * width + lane];
+}
+
+/// Column n of a packed matrix: (K).
+template <class Scalar>
+void unpack_column(const packed_matrix<Scalar>& packed, std::size_t n, Scalar* out) {
+    const std::uint8_t* panel = packed.panel(n / panel_width);
+    for (std::size_t k = 0; k < packed.depth(); ++k)
+        if constexpr (std::is_same_v<Scalar, float>)
+            out[k] = packed_value(panel, packed.stored(), k, n % panel_width);
+        else
+            out[k] = packed.view()(k, n);
 }
 
 /// A stored vector of `size` numbers, padded with zeros to a multiple of 16; `missing` in every

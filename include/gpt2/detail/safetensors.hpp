@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,30 +51,28 @@ struct safetensors_entry {
 };
 
 /// Takes the events of the header's JSON; everything out of its place is refused at once.
-class safetensors_header {
+class safetensors_header final : public json_events {
 public:
-    using json = nlohmann::json;
-
     explicit safetensors_header(const std::string& where) : where_(where) {}
 
     std::vector<safetensors_entry> entries;
     std::map<std::string, std::string> metadata;
 
-    bool null() { refuse("null"); }
-    bool boolean(bool) { refuse("true or false"); }
-    bool number_integer(json::number_integer_t) { refuse("a negative number"); }
-    bool number_float(json::number_float_t, const std::string&) {
+    void null() override { refuse("null"); }
+    void boolean(bool) override { refuse("true or false"); }
+    void negative_number(std::int64_t) override { refuse("a negative number"); }
+    void real_number(double) override {
         refuse("a number with a fraction, an exponent or beyond 64 bits");
     }
-    bool number_unsigned(json::number_unsigned_t value) {
+    void whole_number(std::uint64_t value) override {
         if (place_ == place::shape) {
             auto& shape = entries.back().shape;
             if (shape.size() == safetensors_limits::rank)
                 fail(errc::limit_exceeded, tensor_where(),
-                     "at most " + std::to_string(safetensors_limits::rank) + " dimensions", "more");
+                     {"at most ", safetensors_limits::rank, " dimensions"}, "more");
             if (value > std::numeric_limits<std::size_t>::max())
                 fail(errc::limit_exceeded, tensor_where(), "a dimension this machine can count",
-                     std::to_string(value));
+                     value);
             shape.push_back(static_cast<std::size_t>(value));
         } else if (place_ == place::offsets && entries.back().offsets_read < 2) {
             auto& entry = entries.back();
@@ -81,9 +80,8 @@ public:
         } else {
             refuse("a number");
         }
-        return true;
     }
-    bool string(std::string& value) {
+    void string(std::string& value) override {
         if (place_ == place::metadata) {
             metadata_value_->assign(value);
         } else if (place_ == place::tensor && field_ == "dtype") {
@@ -92,11 +90,9 @@ public:
         } else {
             refuse("a string");
         }
-        return true;
     }
-    bool binary(json::binary_t&) { return false; }
 
-    bool start_object(std::size_t) {
+    void start_object() override {
         if (place_ == place::outside) {
             place_ = place::file;
         } else if (place_ == place::file) {
@@ -104,14 +100,12 @@ public:
         } else {
             refuse("an object");
         }
-        return true;
     }
-    bool end_object() {
+    void end_object() override {
         if (place_ == place::tensor) check_complete();
         place_ = place_ == place::file ? place::outside : place::file;
-        return true;
     }
-    bool start_array(std::size_t) {
+    void start_array() override {
         if (place_ == place::tensor && field_ == "shape") {
             place_ = place::shape;
         } else if (place_ == place::tensor && field_ == "data_offsets") {
@@ -119,16 +113,14 @@ public:
         } else {
             refuse("an array");
         }
-        return true;
     }
-    bool end_array() {
+    void end_array() override {
         if (place_ == place::offsets && entries.back().offsets_read != 2)
             fail(errc::bad_weights, tensor_where(), "two data_offsets",
-                 std::to_string(entries.back().offsets_read));
+                 entries.back().offsets_read);
         place_ = place::tensor;
-        return true;
     }
-    bool key(std::string& name) {
+    void key(std::string& name) override {
         if (place_ == place::file) {
             begin_entry(name);
         } else if (place_ == place::metadata) {
@@ -136,10 +128,6 @@ public:
         } else {
             begin_field(name);
         }
-        return true;
-    }
-    bool parse_error(std::size_t position, const std::string&, const json::exception& problem) {
-        fail_json(where_ + ": header", position, problem.id);
     }
 
 private:
@@ -154,19 +142,18 @@ private:
         if (name.empty()) fail(errc::bad_weights, where_, "names of tensors", "an empty one");
         if (name.size() > safetensors_limits::name_bytes)
             fail(errc::limit_exceeded, where_,
-                 "names of at most " + std::to_string(safetensors_limits::name_bytes) + " bytes",
-                 std::to_string(name.size()));
+                 {"names of at most ", safetensors_limits::name_bytes, " bytes"}, name.size());
         if (entries.size() == safetensors_limits::tensors)
             fail(errc::limit_exceeded, where_,
-                 "at most " + std::to_string(safetensors_limits::tensors) + " tensors", "more");
+                 {"at most ", safetensors_limits::tensors, " tensors"}, "more");
         entries.emplace_back().name = name;
     }
     void begin_metadata(const std::string& name) {
         const auto [entry, fresh] = metadata.try_emplace(name);
-        if (!fresh) fail_twice(where_ + ": __metadata__", name);
+        if (!fresh) fail_twice({where_, ": __metadata__"}, name);
         if (metadata.size() > safetensors_limits::metadata)
-            fail(errc::limit_exceeded, where_ + ": __metadata__",
-                 "at most " + std::to_string(safetensors_limits::metadata) + " entries", "more");
+            fail(errc::limit_exceeded, {where_, ": __metadata__"},
+                 {"at most ", safetensors_limits::metadata, " entries"}, "more");
         metadata_value_ = &entry->second;
     }
     void begin_field(const std::string& name) {
@@ -180,7 +167,7 @@ private:
             if (entry.offsets_read != 0) fail_twice(tensor_where(), name);
         } else {
             fail(errc::bad_weights, tensor_where(), "dtype, shape and data_offsets",
-                 detail::printable(name, 40));
+                 printable(name, 40));
         }
     }
     void check_complete() const {
@@ -189,41 +176,44 @@ private:
                              : !entry.has_shape        ? "shape"
                              : entry.offsets_read != 2 ? "data_offsets"
                                                        : nullptr;
-        if (absent != nullptr)
-            fail(errc::bad_weights, tensor_where(), std::string(absent) + " is missing");
+        if (absent != nullptr) fail(errc::bad_weights, tensor_where(), {absent, " is missing"});
         if (entry.end < entry.begin)
             fail(errc::bad_weights, tensor_where(), "data_offsets in order",
-                 std::to_string(entry.begin) + " before " + std::to_string(entry.end));
+                 {entry.begin, " before ", entry.end});
     }
     dtype type_named(std::string_view text) const {
         for (const auto& known : dtype_table)
             if (known.name == text) return known.type;
-        fail(errc::unsupported, tensor_where(), "a known dtype", detail::printable(text, 40));
+        fail(errc::unsupported, tensor_where(), "a known dtype", printable(text, 40));
     }
-    std::string tensor_where() const { return where_ + ": " + shown_name(entries.back().name); }
+    [[gnu::noinline, gnu::cold]] std::string tensor_where() const {
+        return text_of({where_, ": ", shown_name(entries.back().name)});
+    }
 
-    [[noreturn]] static void fail_twice(std::string_view where, std::string_view key) {
-        fail(errc::bad_json, where, "the key " + detail::printable(key, 60) + " occurs twice");
+    [[noreturn, gnu::noinline, gnu::cold]] static void fail_twice(const phrase& where,
+                                                                  std::string_view key) {
+        fail(errc::bad_json, where, {"the key ", printable(key, 60), " occurs twice"});
     }
-    [[noreturn]] void refuse(std::string_view found) const {
+    [[noreturn, gnu::noinline, gnu::cold]] void refuse(std::string_view found) const {
         switch (place_) {
             case place::outside:
                 fail(errc::bad_weights, where_, "a header {…}", found);
             case place::metadata:
-                fail(errc::bad_weights, where_ + ": __metadata__", "strings only", found);
+                fail(errc::bad_weights, {where_, ": __metadata__"}, "strings only", found);
             case place::file:
                 if (in_metadata_)
-                    fail(errc::bad_weights, where_ + ": __metadata__", "an object", found);
+                    fail(errc::bad_weights, {where_, ": __metadata__"}, "an object", found);
                 fail(errc::bad_weights, tensor_where(), "an object", found);
             case place::shape:
-                fail(errc::bad_weights, tensor_where() + ": shape", "non-negative integers", found);
+                fail(errc::bad_weights, {tensor_where(), ": shape"}, "non-negative integers",
+                     found);
             case place::offsets:
-                fail(errc::bad_weights, tensor_where() + ": data_offsets",
+                fail(errc::bad_weights, {tensor_where(), ": data_offsets"},
                      "two non-negative integers", found);
             case place::tensor:
                 break;
         }
-        fail(errc::bad_weights, tensor_where() + ": " + field_,
+        fail(errc::bad_weights, {tensor_where(), ": ", field_},
              field_ == "dtype" ? "a string" : "an array", found);
     }
 
@@ -236,7 +226,7 @@ private:
 };
 
 /// Names the file when its first bytes are those of something else that lands in model folders.
-inline void refuse_foreign_file(const byte_source& file) {
+[[gnu::cold]] inline void refuse_foreign_file(const byte_source& file) {
     struct signature {
         std::string_view begin;
         errc code;
@@ -256,16 +246,14 @@ inline void refuse_foreign_file(const byte_source& file) {
     file.read(0, std::as_writable_bytes(std::span(bytes).first(count)));
     for (const auto& [begin, code, meaning] : known)
         if (std::string_view(bytes.data(), count).starts_with(begin))
-            fail(code, file.name(),
-                 std::string(meaning) + " (" + std::to_string(file.size()) + " bytes)");
+            fail(code, file.name(), {meaning, " (", file.size(), " bytes)"});
 }
 
 /// The text of the header, its length checked before anything is allocated.
-inline std::string safetensors_header_text(const byte_source& file) {
+[[gnu::cold]] inline std::string safetensors_header_text(const byte_source& file) {
     refuse_foreign_file(file);
     constexpr std::uint64_t prefix = 8;
-    if (file.size() < prefix)
-        fail(errc::truncated, file.name(), "at least 8 bytes", std::to_string(file.size()));
+    if (file.size() < prefix) fail(errc::truncated, file.name(), "at least 8 bytes", file.size());
     std::array<std::byte, prefix> bytes{};
     file.read(0, bytes);
     std::uint64_t length = 0;
@@ -273,65 +261,65 @@ inline std::string safetensors_header_text(const byte_source& file) {
         length |= std::uint64_t{std::to_integer<unsigned>(bytes[i])} << (8 * i);
     if (length > safetensors_limits::header_bytes)
         fail(errc::limit_exceeded, file.name(),
-             "a header of at most " + std::to_string(safetensors_limits::header_bytes) + " bytes",
-             std::to_string(length));
+             {"a header of at most ", safetensors_limits::header_bytes, " bytes"}, length);
     if (length > file.size() - prefix)
-        fail(errc::truncated, file.name(),
-             "a header of " + std::to_string(length) + " bytes behind the first 8",
-             std::to_string(file.size() - prefix));
+        fail(errc::truncated, file.name(), {"a header of ", length, " bytes behind the first 8"},
+             file.size() - prefix);
     std::string text(static_cast<std::size_t>(length), '\0');
     file.read(prefix, std::as_writable_bytes(std::span(text.data(), text.size())));
     return text;
 }
 
 /// The bytes of one entry, from type and shape; they must be those its offsets enclose.
-inline void check_entry_bytes(const safetensors_entry& entry, const std::string& where) {
+[[gnu::cold]] inline void check_entry_bytes(const safetensors_entry& entry,
+                                            const std::string& file) {
+    const auto where = [&] { return text_of({file, ": ", shown_name(entry.name)}); };
     const auto values = checked_product<std::size_t>(entry.shape);
     const auto size =
         values ? checked_multiply<std::uint64_t>(*values, bits(entry.type)) : std::nullopt;
-    if (!size) fail(errc::bad_weights, where, "a size that fits 64 bits", shown_shape(entry.shape));
-    if (*size % 8 != 0)
-        fail(errc::bad_weights, where, "whole bytes", std::to_string(*size) + " bits");
+    if (!size)
+        fail(errc::bad_weights, where(), "a size that fits 64 bits", shown_shape(entry.shape));
+    if (*size % 8 != 0) fail(errc::bad_weights, where(), "whole bytes", {*size, " bits"});
     if (entry.end - entry.begin != *size / 8)
-        fail(errc::bad_weights, where,
-             std::to_string(*size / 8) + " bytes for " + shown_shape(entry.shape) + " of " +
-                 std::string(gpt2::name(entry.type)),
-             std::to_string(entry.end - entry.begin) + " between its data_offsets");
+        fail(errc::bad_weights, where(),
+             {*size / 8, " bytes for ", shown_shape(entry.shape), " of ", gpt2::name(entry.type)},
+             {entry.end - entry.begin, " between its data_offsets"});
 }
 
-/// Sorts the entries by place; they must cover the rest of the file without hole or overlap.
-inline void check_coverage(std::vector<safetensors_entry>& entries, const byte_source& file,
-                           std::uint64_t header_end) {
-    const auto place = [](const auto& entry) { return std::pair(entry.begin, entry.end); };
-    std::stable_sort(entries.begin(), entries.end(),
-                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
+/// The entries by place; they must cover the rest of the file without hole or overlap.
+[[gnu::cold]] inline std::vector<safetensors_entry*> in_file_order(
+    std::vector<safetensors_entry>& entries, const byte_source& file, std::uint64_t header_end) {
+    std::vector<safetensors_entry*> order;
+    for (auto& entry : entries) order.push_back(&entry);
+    std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+        if (a->begin != b->begin) return a->begin < b->begin;
+        return a->end != b->end ? a->end < b->end : a < b;
+    });
     std::uint64_t cursor = 0;
-    for (const auto& entry : entries) {
-        if (entry.begin != cursor)
-            fail(errc::bad_weights, file.name() + ": " + shown_name(entry.name),
-                 "values at " + std::to_string(cursor) + " (no hole, no overlap)",
-                 std::to_string(entry.begin));
-        cursor = entry.end;
+    for (const auto* entry : order) {
+        if (entry->begin != cursor)
+            fail(errc::bad_weights, {file.name(), ": ", shown_name(entry->name)},
+                 {"values at ", cursor, " (no hole, no overlap)"}, entry->begin);
+        cursor = entry->end;
     }
     const auto end = checked_add(header_end, cursor);
     if (!end || *end > file.size())
         fail(errc::truncated, file.name(),
-             (end ? std::to_string(*end) : std::string("more than 2^64")) + " bytes",
-             std::to_string(file.size()) + " (is the download complete?)");
+             {end ? phrase(*end) : phrase("more than 2^64"), " bytes"},
+             {file.size(), " (is the download complete?)"});
     if (*end < file.size())
-        fail(errc::bad_weights, file.name(), "an end after " + std::to_string(*end) + " bytes",
-             std::to_string(file.size() - *end) + " more");
+        fail(errc::bad_weights, file.name(), {"an end after ", *end, " bytes"},
+             {file.size() - *end, " more"});
+    return order;
 }
 
-inline void check_names_once(const std::vector<safetensors_entry>& entries,
-                             const std::string& where) {
-    std::vector<std::string_view> names;
-    names.reserve(entries.size());
-    for (const auto& entry : entries) names.emplace_back(entry.name);
-    std::sort(names.begin(), names.end());
-    const auto twice = std::adjacent_find(names.begin(), names.end());
-    if (twice != names.end())
-        fail(errc::duplicate_tensor, where, shown_name(*twice) + " is there twice");
+[[gnu::cold]] inline void check_names_once(const std::vector<safetensors_entry>& entries,
+                                           const std::string& where) {
+    std::set<std::string_view> names, repeated;
+    for (const auto& entry : entries)
+        if (!names.insert(entry.name).second) repeated.insert(entry.name);
+    if (!repeated.empty())
+        fail(errc::duplicate_tensor, where, {shown_name(*repeated.begin()), " is there twice"});
 }
 
 /// The contents of one file: tensors in the order of their values, and `__metadata__`.
@@ -343,26 +331,26 @@ struct safetensors_file {
 /// Reads the header of `file`, nothing else. Throws errc::truncated, errc::limit_exceeded,
 /// errc::bad_json, errc::bad_weights, errc::duplicate_tensor, errc::unsupported (a dtype nobody
 /// knows), errc::read_failed, errc::out_of_memory.
-inline safetensors_file read_safetensors(const std::shared_ptr<const byte_source>& file) {
+[[gnu::cold]] inline safetensors_file read_safetensors(
+    const std::shared_ptr<const byte_source>& file) {
     const std::string text = safetensors_header_text(*file);
     const std::size_t first = text.find_first_not_of(" \t\r\n");
     if (first == text.npos || text[first] != '{')
         fail(errc::bad_weights, file->name(), "a header that begins with {",
-             first == text.npos ? "nothing" : detail::printable(text.substr(first, 1)));
+             first == text.npos ? "nothing" : printable(text.substr(first, 1)));
     safetensors_header header(file->name());
-    sax_parse_json(text, file->name() + ": header", header);
+    read_json_events(text, text_of({file->name(), ": header"}), header);
     check_names_once(header.entries, file->name());
-    for (const auto& entry : header.entries)
-        check_entry_bytes(entry, file->name() + ": " + shown_name(entry.name));
+    for (const auto& entry : header.entries) check_entry_bytes(entry, file->name());
     const std::uint64_t header_end = 8 + text.size();
-    check_coverage(header.entries, *file, header_end);
+    const auto order = in_file_order(header.entries, *file, header_end);
 
     safetensors_file contents;
     contents.metadata = std::move(header.metadata);
     contents.tensors.reserve(header.entries.size());
-    for (auto& entry : header.entries)
-        contents.tensors.emplace_back(std::move(entry.name), entry.type, std::move(entry.shape),
-                                      file, header_end + entry.begin);
+    for (auto* entry : order)
+        contents.tensors.emplace_back(std::move(entry->name), entry->type, std::move(entry->shape),
+                                      file, header_end + entry->begin);
     return contents;
 }
 

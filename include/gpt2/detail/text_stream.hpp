@@ -53,14 +53,12 @@ public:
     /// ones.
     explicit text_stream(const std::vector<std::string>& stops) {
         if (stops.size() > most_stops)
-            fail(errc::limit_exceeded, "stop", "at most " + std::to_string(most_stops) + " texts",
-                 std::to_string(stops.size()));
+            fail(errc::limit_exceeded, "stop", {"at most ", most_stops, " texts"}, stops.size());
         for (const auto& stop : stops) {
             if (stop.empty()) throw error(errc::invalid_argument, "stop: an empty text");
             if (stop.size() > longest_stop)
-                fail(errc::limit_exceeded, "stop",
-                     "at most " + std::to_string(longest_stop) + " bytes",
-                     std::to_string(stop.size()));
+                fail(errc::limit_exceeded, "stop", {"at most ", longest_stop, " bytes"},
+                     stop.size());
             matchers_.emplace_back(stop);
         }
     }

@@ -67,7 +67,7 @@ public:
 
     /// A file's name for messages.
     std::string name_of(std::string_view file) const {
-        return folder_.empty() ? std::string(file) : folder_ + "/" + std::string(file);
+        return folder_.empty() ? std::string(file) : text_of({folder_, "/", file});
     }
 
     void reserve(std::size_t symbols);
@@ -105,8 +105,7 @@ inline void tokenizer_builder::take(std::string_view symbol, token_id id,
     const bool fresh = ids_.emplace(symbol, id).second;
     if (symbols_[place] || !fresh)
         fail(errc::bad_tokenizer, where,
-             detail::printable(symbol) + " has id " + std::to_string(id) +
-                 ", but one of the two is taken");
+             {printable(symbol), " has id ", id, ", but one of the two is taken"});
     symbols_[place] = symbol;
 }
 
@@ -115,15 +114,14 @@ inline token_id tokenizer_builder::id_of(std::string_view symbol, const std::str
                                          std::size_t number) const {
     const auto entry = ids_.find(symbol);
     if (entry == ids_.end())
-        fail(errc::bad_tokenizer, where + std::to_string(number), "tokens of the vocabulary",
-             detail::printable(symbol));
+        fail(errc::bad_tokenizer, {where, number}, "tokens of the vocabulary", printable(symbol));
     return entry->second;
 }
 
 inline void tokenizer_builder::take_merges(const std::vector<symbol_merge>& merges,
                                            const std::string& where) {
     if (merges.size() > most_tokens)
-        fail(errc::limit_exceeded, where, "at most 2^20 merges", std::to_string(merges.size()));
+        fail(errc::limit_exceeded, where, "at most 2^20 merges", merges.size());
     pair_table seen(merges.size());
     merges_.reserve(merges.size());
     std::string joined;
@@ -135,18 +133,18 @@ inline void tokenizer_builder::take_merges(const std::vector<symbol_merge>& merg
         const merge found{id_of(left, where, number), id_of(right, where, number),
                           in_turn ? static_cast<token_id>(next) : id_of(joined, where, number)};
         if (seen.find(found.left, found.right) != no_rank)
-            fail(errc::bad_tokenizer, where + std::to_string(number), "a merge that comes twice");
+            fail(errc::bad_tokenizer, {where, number}, "a merge that comes twice");
         seen.insert(found.left, found.right, 0);
         merges_.push_back(found);
     }
 }
 
 /// Adds a token that has an id; one that the vocabulary or an earlier file knows must agree.
-inline void tokenizer_builder::add(added_token token, const std::string& where) {
+[[gnu::cold]] inline void tokenizer_builder::add(added_token token, const std::string& where) {
     const auto require_id = [&](token_id known) {
         if (known != token.id)
-            fail(errc::bad_tokenizer, where + ": " + detail::printable(token.content),
-                 "id " + std::to_string(known) + " as before", std::to_string(token.id));
+            fail(errc::bad_tokenizer, {where, ": ", printable(token.content)},
+                 {"id ", known, " as before"}, token.id);
     };
     if (const auto known = ids_.find(token.content); known != ids_.end()) require_id(known->second);
     const auto [place, fresh] = place_.emplace(token.content, added_.size());
@@ -157,7 +155,7 @@ inline void tokenizer_builder::add(added_token token, const std::string& where) 
 }
 
 /// Makes a named token special, as it is described, if it has an id at all.
-inline void tokenizer_builder::mark_special(added_token named) {
+[[gnu::cold]] inline void tokenizer_builder::mark_special(added_token named) {
     named.special = true;
     if (const auto place = place_.find(named.content); place != place_.end()) {
         added_token& known = added_[place->second];
@@ -181,7 +179,7 @@ inline tokenizer tokenizer_builder::finish(const std::string& where) {
         if (bytes != *symbols_[id] && place_.contains(*symbols_[id])) continue;
         if (!bytes || bytes->empty())
             fail(errc::bad_tokenizer, where, "characters of the byte alphabet",
-                 detail::printable(*symbols_[id]));
+                 printable(*symbols_[id]));
         made.tokens[id] = std::move(*bytes);
     }
     made.merges = std::move(merges_);
@@ -198,8 +196,8 @@ inline symbol_merge split_merge(std::string_view text, std::size_t number,
     const bool pair = space != text.npos && space > 0 && space + 1 < text.size() &&
                       text.find(' ', space + 1) == text.npos;
     if (!pair)
-        fail(errc::bad_tokenizer, where + std::to_string(number), "two parts with a space between",
-             detail::printable(text));
+        fail(errc::bad_tokenizer, {where, number}, "two parts with a space between",
+             printable(text));
     return {text.substr(0, space), text.substr(space + 1), number};
 }
 
@@ -214,7 +212,7 @@ inline std::vector<symbol_merge> read_merge_lines(std::string_view text, const s
         if (line.ends_with('\r')) line.remove_suffix(1);
         if (number == 1 && line.starts_with("#version")) continue;
         if (merges.size() == most_tokens)
-            fail(errc::limit_exceeded, where + std::to_string(number), "more than 2^20 merges");
+            fail(errc::limit_exceeded, {where, number}, "more than 2^20 merges");
         merges.push_back(split_merge(line, number, where));
     }
     return merges;

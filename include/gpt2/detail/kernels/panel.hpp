@@ -1,27 +1,54 @@
-// What every kernel computes, and the portable version that defines it.
+// What every kernel computes: the layouts of packed matrices and the order of every sum.
 //
-// A (K, N) matrix lies in memory as panels of 16 columns, [N/16][K][16]: one pass over a panel
-// gives 16 outputs at once and reads memory in order, for one row of x (decoding) as for many
-// (prefill). Weights, keys and values all have this shape, so this is the only product there is.
+// A (K, N) matrix lies in memory as panels of 16 outputs. One pass over a panel gives 16 outputs at
+// once and reads memory in order, for one row of x (decoding) as for many (prefill). Weights, keys
+// and values all have this shape, so this is the only product there is. A panel holds
 //
-// Each output is one chain, bias first, then one fused multiply-add per k in rising order. The
-// chain does not depend on how many rows or panels are computed together, on threads, or on the
-// instruction set: every kernel gives the same bits.
+//   f32   [K][16]      floats
+//   f16   [K][16]      IEEE halves
+//   bf16  [K/2][16][2] upper halves of floats, two consecutive k beside each other, K padded to 2
+//   int8  [K/128] blocks of 16 float scales and [32][16][4] bytes, four consecutive k together
+//   int4  [K/64]  blocks of 2×16 bfloat scales, one row for each 32 k, and [8][16][4] bytes: the
+//         low halves are k … k+3, the high halves k+4 … k+7; a half is an index into int4_levels
 //
-// After: the kernels of one instruction set each, and dispatch.hpp which picks one.
+// Quantised weights are stored, or looked up, with 128 added, which makes them positive, and padded
+// with zeros to whole blocks. The sum behind an output is one chain, bias first, in rising order of
+// k; it does not depend on how many rows or panels are computed together, on threads, or on the
+// instruction set, so every kernel gives the same bits:
+//
+//   f32, f16, bf16  y = fma(x(k), w(k), y) for each k
+//   int8            y = fma(float(Σ x·w)·scale_w, scale_x, y) for each block
+//   int4            y = fma(fma(float(Σ₁ x·w), scale₁, float(Σ₀ x·w)·scale₀), scale_x, y)
+//
+// where the integer sums are exact and x is rounded to 8 bits per block (quantised_rows).
+//
+// After: products.inl, integers.inl and rows.inl, which say it in the words of a vector machine;
+// one header for each of these; dispatch.hpp.
 #pragma once
 
 #include "../../core.hpp"
 
-#include <cmath>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 
 #if defined(__clang__)
 #define GPT2_UNROLL _Pragma("clang loop unroll(full)")
+#define GPT2_ROLL _Pragma("clang loop unroll(disable)")
 #elif defined(__GNUC__)
 #define GPT2_UNROLL _Pragma("GCC unroll 16")
+#define GPT2_ROLL _Pragma("GCC unroll 1")
 #else
 #define GPT2_UNROLL
+#define GPT2_ROLL
+#endif
+
+#if defined(__GNUC__)
+#define GPT2_FORCE_INLINE __attribute__((always_inline)) inline
+#define GPT2_RESTRICT __restrict__
+#else
+#define GPT2_FORCE_INLINE inline
+#define GPT2_RESTRICT
 #endif
 
 namespace gpt2::inline GPT2_ABI {
@@ -29,44 +56,93 @@ namespace detail::kernels {
 
 inline constexpr std::size_t panel_width = 16;
 
-/// y(r, n) = bias(n) + Σ_k x(r, k)·w(k, n), for r < rows and 16·first_panel ≤ n <
-/// min(16·last_panel, outputs). Strides count elements. `bias`, where there is one, is readable to
-/// a multiple of 16.
-struct panel_product {
-    const float* x;
-    std::size_t x_stride;
-    const float* w;  // element (k, n) at (n / 16)·panel_stride + 16·k + n % 16
-    std::size_t panel_stride;
-    const float* bias;  // null: zero
-    float* y;
-    std::size_t y_stride;
-    std::size_t rows, depth, outputs;
-    std::size_t first_panel, last_panel;
+/// How the numbers of a panel are stored.
+enum class format : std::uint8_t { f32, f16, bf16, int8, int4 };
 
+constexpr bool is_quantised(format f) { return f == format::int8 || f == format::int4; }
+
+/// k per block: what has a scale of x of its own. Formats that are not quantised have no blocks.
+constexpr std::size_t block_depth(format f) { return f == format::int4 ? 64 : 128; }
+/// k per scale of a weight.
+constexpr std::size_t group_depth(format f) { return f == format::int4 ? 32 : 128; }
+/// What is added to a quantised weight.
+inline constexpr int weight_offset = 128;
+/// The 16 values of an int4 weight, with the offset: those that lose least on a normal distribution
+/// whose largest number of 32 is scaled to one end (tests/tools/make_math.py).
+alignas(16) inline constexpr std::uint8_t int4_levels[16] = {
+    1, 27, 46, 63, 77, 91, 104, 116, 128, 138, 150, 161, 174, 188, 204, 226};
+/// Blocks that hold k values.
+constexpr std::size_t block_count(format f, std::size_t k) {
+    return (k + block_depth(f) - 1) / block_depth(f);
+}
+/// Bytes of a block: scales, then weights.
+constexpr std::size_t block_bytes(format f) { return 64 + (f == format::int4 ? 512 : 2048); }
+
+/// Bytes of a panel of depth k.
+constexpr std::size_t panel_bytes(format f, std::size_t k) {
+    if (is_quantised(f)) return block_count(f, k) * block_bytes(f);
+    if (f == format::f32) return k * panel_width * 4;
+    return (f == format::bf16 ? (k + 1) / 2 * 2 : k) * panel_width * 2;
+}
+
+/// The nearest half to a float, ties to even; infinity beyond 65504.
+constexpr std::uint16_t narrow_half(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000u);
+    const std::uint32_t size = bits & 0x7FFFFFFFu;
+    if (size >= 0x47800000u) return sign | (size > 0x7F800000u ? 0x7E00u : 0x7C00u);
+    if (size < 0x38800000u) {  // a subnormal half: adding 0.5 rounds at the right bit
+        const float shifted = std::bit_cast<float>(size) + 0.5f;
+        return static_cast<std::uint16_t>(sign |
+                                          (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000u));
+    }
+    const std::uint32_t rounded = size + 0xFFFu + (size >> 13 & 1u) - (112u << 23);
+    return static_cast<std::uint16_t>(sign | rounded >> 13);
+}
+
+/// The nearest bfloat to a float, ties to even.
+constexpr std::uint16_t narrow_bfloat(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<std::uint16_t>(bits >> 16 | 64u);
+    return static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
+
+/// Rows of x rounded to 8 bits: x(r, k) ≈ scale · value, a scale per row and block of one format.
+/// Values beyond the last k are 0.
+struct quantised_rows {
+    std::int8_t* values = nullptr;  // (rows, block_count · block_depth)
+    float* scales = nullptr;        // (rows, block_count)
+    std::int32_t* sums = nullptr;   // (rows, groups): sum of the values of a group
+    std::size_t depth = 0;          // block_count · block_depth
+    std::size_t blocks = 0;         // block_count
+    std::size_t groups = 0;         // groups of all blocks
+};
+
+/// y(r, n) = start + Σ_k x(r, k)·w(k, n), for r < rows and 16·first_panel ≤ n < min(16·last_panel,
+/// outputs), where start is y(r, n) itself, bias(n), or 0. Strides of x and y count elements.
+struct product_job {
+    const float* x = nullptr;  // (rows, depth); unused where the panels are quantised
+    std::size_t x_stride = 0;
+    quantised_rows quantised;  // x for quantised panels
+    const void* w = nullptr;
+    format weights = format::f32;
+    std::size_t panel_stride = 0;  // bytes
+    const float* bias = nullptr;   // null: zero; readable to a multiple of 16
+    float* y = nullptr;
+    std::size_t y_stride = 0;
+    std::size_t rows = 0, depth = 0, outputs = 0;
+    std::size_t first_panel = 0, last_panel = 0;
+    bool accumulate = false;  // start from y
+
+    const std::uint8_t* panel(std::size_t p) const {
+        return static_cast<const std::uint8_t*>(w) + p * panel_stride;
+    }
     /// How many of panel p's columns are outputs: 16, or fewer in the last one.
     std::size_t width(std::size_t p) const {
         const auto left = outputs - p * panel_width;
         return left < panel_width ? left : panel_width;
     }
 };
-
-inline void portable_product(const panel_product& job) {
-    for (std::size_t p = job.first_panel; p < job.last_panel; ++p) {
-        const float* panel = job.w + p * job.panel_stride;
-        for (std::size_t r = 0; r < job.rows; ++r) {
-            const float* x = job.x + r * job.x_stride;
-            float sum[panel_width] = {};
-            if (job.bias)
-                for (std::size_t i = 0; i < panel_width; ++i)
-                    sum[i] = job.bias[p * panel_width + i];
-            for (std::size_t k = 0; k < job.depth; ++k)
-                for (std::size_t i = 0; i < panel_width; ++i)
-                    sum[i] = std::fma(x[k], panel[k * panel_width + i], sum[i]);
-            float* y = job.y + r * job.y_stride + p * panel_width;
-            for (std::size_t i = 0; i < job.width(p); ++i) y[i] = sum[i];
-        }
-    }
-}
 
 }  // namespace detail::kernels
 }  // namespace gpt2::inline GPT2_ABI
