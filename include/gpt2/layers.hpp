@@ -89,12 +89,8 @@ public:
         show(trace, stage::q, layer_, q);
         show(trace, stage::k, layer_, k);
         show(trace, stage::v, layer_, v);
-        for (const auto& text : p.segments) {
-            text.kv->write(layer_, k.row_block(text.first, text.rows),
-                           v.row_block(text.first, text.rows));
-            attend(text, q.row_block(text.first, text.rows), heads.row_block(text.first, text.rows),
-                   p, trace);  // (T, C)
-        }
+        remember(k, v, p);
+        attend(q, heads, p, trace);  // (T, C)
         show(trace, stage::heads, layer_, heads);
         c_proj_.forward(heads, branch, p);  // (T, C)
         show(trace, stage::attention, layer_, branch);
@@ -108,17 +104,32 @@ private:
         std::size_t head, first, count;
     };
 
+    /// Keys and values of the new positions into the caches.
+    void remember(cview<Scalar> k, cview<Scalar> v, const pass<Scalar>& p) const {
+        const auto size = k.columns() / heads_;
+        p.on.pool->run(p.segments.size() * heads_, 1, [&](auto first, auto last, auto) {
+            for (auto i = first; i < last; ++i) {
+                const auto& text = p.segments[i / heads_];
+                const auto head = i % heads_;
+                const auto part = [&](cview<Scalar> x) {
+                    return x.row_block(text.first, text.rows).column_block(head * size, size);
+                };
+                text.kv->write(layer_, head, part(k), part(v));
+            }
+        });
+    }
+
     /// softmax(q·Kᵀ·scale)·V per head (Vaswani et al. 2017, eq. 1), each row over the positions up
-    /// to its own: what comes later is not masked but never used. q, out (T, C) of one text.
+    /// to its own: what comes later is not masked but never used. q, out (T, C) of all texts.
     template <class Trace>
-    void attend(const segment<Scalar>& text, cview<Scalar> q, view<Scalar> out, pass<Scalar>& p,
-                Trace&& trace) const {
-        const auto t = text.rows, blocks = (t + block_size - 1) / block_size;
+    void attend(cview<Scalar> q, view<Scalar> out, pass<Scalar>& p, Trace&& trace) const {
+        const auto t = p.segments[0].rows, blocks = (t + block_size - 1) / block_size;
         const auto block = [&](std::size_t i) {
             const auto first = i % blocks * block_size;
-            return query_block{i / blocks, first, std::min(block_size, t - first)};
+            return query_block{i / blocks % heads_, first, std::min(block_size, t - first)};
         };
         if constexpr (observes<Trace>) {
+            const auto& text = p.segments[0];
             buffer<Scalar> memory(heads_ * t * (text.kv->size() + t));
             const view<Scalar> scores(memory.data(), heads_ * t, text.kv->size() + t);  // (H·T, S)
             const auto each = [&](auto step) {
@@ -139,8 +150,10 @@ private:
             show(trace, stage::weights, layer_, scores);
             each([&](auto b, auto rows) { mix(text, b, rows, out, p); });
         } else {
-            p.on.pool->run(heads_ * blocks, 1, [&](auto first, auto last, auto worker) {
+            const auto tasks = p.segments.size() * heads_ * blocks;
+            p.on.pool->run(tasks, 1, [&](auto first, auto last, auto worker) {
                 for (auto i = first; i < last; ++i) {
+                    const auto& text = p.segments[i / (heads_ * blocks)];
                     const auto b = block(i);
                     const auto rows = p.work.scores(worker, b.count, seen(text, b) + b.count - 1);
                     score(text, b, q, rows, p);
@@ -160,7 +173,8 @@ private:
     void score(const segment<Scalar>& text, const query_block& b, cview<Scalar> q,
                view<Scalar> rows, const pass<Scalar>& p) const {
         const auto size = q.columns() / heads_, keys = seen(text, b) + b.count - 1;
-        ops::product<Scalar>(q.row_block(b.first, b.count).column_block(b.head * size, size),
+        const auto queries = q.row_block(text.first + b.first, b.count);
+        ops::product<Scalar>(queries.column_block(b.head * size, size),
                              text.kv->keys(layer_, b.head, keys), rows.column_block(0, keys),
                              ops::start::zero, p.on);
     }
@@ -175,7 +189,8 @@ private:
     void mix(const segment<Scalar>& text, const query_block& b, cview<Scalar> rows,
              view<Scalar> out, const pass<Scalar>& p) const {
         const auto size = out.columns() / heads_, common = seen(text, b);
-        const auto target = out.row_block(b.first, b.count).column_block(b.head * size, size);
+        const auto target =
+            out.row_block(text.first + b.first, b.count).column_block(b.head * size, size);
         ops::product<Scalar>(rows.column_block(0, common),
                              text.kv->values(layer_, b.head, 0, common), target, ops::start::zero,
                              p.on);
@@ -248,12 +263,12 @@ public:
         ln_1_.forward(x, normed, p.on);  // (T, C)
         show(trace, stage::ln_1, layer_, normed);
         attn_.forward(normed, p, trace);  // work.branch: (T, C)
-        ops::add<Scalar>(x, branch);
+        ops::add<Scalar>(x, branch, p.on);
         show(trace, stage::attention_residual, layer_, x);
         ln_2_.forward(x, normed, p.on);  // (T, C)
         show(trace, stage::ln_2, layer_, normed);
         mlp_.forward(normed, p, trace);  // work.branch: (T, C)
-        ops::add<Scalar>(x, branch);
+        ops::add<Scalar>(x, branch, p.on);
         show(trace, stage::block, layer_, x);
     }
 

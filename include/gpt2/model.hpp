@@ -95,7 +95,7 @@ private:
             eigen(p.work.branch(ids.size())) = eigen(positions);
             show(trace, stage::position_embedding, 0, p.work.branch(ids.size()));
         }
-        ops::add<Scalar>(x, positions);
+        ops::add<Scalar>(x, positions, p.on);
         show(trace, stage::embedding, 0, x);
     }
 

@@ -132,8 +132,10 @@ void linear(cview<Scalar> x, const packed_matrix<Scalar>& w, const Scalar* bias,
 
 /// x += y, both (T, C).
 template <class Scalar>
-void add(view<Scalar> x, cview<Scalar> y) {
-    eigen(x) += eigen(y);
+void add(view<Scalar> x, cview<Scalar> y, const machine& on) {
+    on.pool->run(x.rows(), 1, [&](std::size_t first, std::size_t last, std::size_t) {
+        eigen(x.row_block(first, last - first)) += eigen(y.row_block(first, last - first));
+    });
 }
 
 /// y = (x - mean) / √(variance + epsilon) · gain + bias, row by row, with the biased variance

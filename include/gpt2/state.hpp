@@ -45,20 +45,18 @@ public:
                 capacity_ * panel_width};
     }
 
-    /// Writes k and v (T, C) of a layer at positions size() … size()+T-1, without counting them
-    /// yet.
-    void write(std::size_t layer, cview<Scalar> k, cview<Scalar> v) {
-        for (std::size_t head = 0; head < heads_; ++head) {
-            Scalar* memory = head_memory(layer, head);
-            const panel_view<Scalar> keys(memory, head_size_, capacity_, head_size_ * panel_width);
-            const panel_view<Scalar> values(memory + key_room_, capacity_, head_size_,
-                                            capacity_ * panel_width);
-            for (std::size_t t = 0; t < k.rows(); ++t)
-                for (std::size_t d = 0; d < head_size_; ++d) {
-                    keys(d, size_ + t) = k(t, head * head_size_ + d);
-                    values(size_ + t, d) = v(t, head * head_size_ + d);
-                }
-        }
+    /// Writes k and v (T, D) of one head at positions size() … size()+T-1, without counting them
+    /// yet. Threads may write different heads.
+    void write(std::size_t layer, std::size_t head, cview<Scalar> k, cview<Scalar> v) {
+        Scalar* memory = head_memory(layer, head);
+        const panel_view<Scalar> keys(memory, head_size_, capacity_, head_size_ * panel_width);
+        const panel_view<Scalar> values(memory + key_room_, capacity_, head_size_,
+                                        capacity_ * panel_width);
+        for (std::size_t t = 0; t < k.rows(); ++t)
+            for (std::size_t d = 0; d < head_size_; ++d) {
+                keys(d, size_ + t) = k(t, d);
+                values(size_ + t, d) = v(t, d);
+            }
     }
 
     /// Sets how many positions count, up to capacity: more after every layer has written them,
@@ -172,7 +170,8 @@ struct segment {
     std::size_t first, rows;
 };
 
-/// One run through the network: whose rows they are, and what it runs on.
+/// One run through the network: whose rows they are, and what it runs on. It goes on with one text,
+/// or with several by one row each.
 template <class Scalar>
 struct pass {
     std::span<const segment<Scalar>> segments;

@@ -169,7 +169,11 @@ TEST_CASE("NaN beyond the end of a cache touches nothing", "[model]") {
     const auto size = c.context_length;
     const std::vector<float> bad(size * c.width, std::numeric_limits<float>::quiet_NaN());
     const gpt2::view<const float> rows(bad.data(), size, c.width);
-    for (std::size_t layer = 0; layer < c.layers; ++layer) state.kv.write(layer, rows, rows);
+    for (std::size_t layer = 0; layer < c.layers; ++layer)
+        for (std::size_t head = 0; head < c.heads; ++head) {
+            const auto part = rows.column_block(head * c.head_size(), c.head_size());
+            state.kv.write(layer, head, part, part);
+        }
     std::vector<float> logits(ids.size() * c.vocabulary_size);
     model.forward(ids, state, gpt2::view<float>(logits.data(), ids.size(), c.vocabulary_size));
     CHECK(same_bits(expected, logits));
