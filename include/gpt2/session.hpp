@@ -228,6 +228,7 @@ inline void session::rewind(std::size_t length) {
 }
 
 inline void session::begin(const interruption& until) {
+    if (until.requested()) throw error(errc::cancelled, "generate: stopped before it began");
     const auto& first = parts_->model.config().begin_of_text;
     if (!first)
         throw error(errc::empty_prompt,

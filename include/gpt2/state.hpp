@@ -109,7 +109,7 @@ public:
           width_(shape.width),
           inner_(shape.inner_width),
           scores_stride_(panel_count(shape.context_length) * panel_width),
-          depth_((std::max(width_, inner_) + 127) / 128 * 128),
+          depth_(detail::kernels::whole_blocks(std::max(width_, inner_))),
           memory_(rows_ * (7 * width_ + inner_)),
           scores_(threads * query_block * scores_stride_),
           values_(rows_ * depth_),

@@ -10,6 +10,8 @@
 #include <vector>
 
 using namespace gpt2::detail::kernels;
+using gpt2::detail::bfloat_bits, gpt2::detail::half_bits, gpt2::detail::widened;
+using gpt2::detail::narrow_bfloat, gpt2::detail::narrow_half;
 
 namespace {
 
@@ -214,13 +216,13 @@ TEST_CASE("packing agrees to the bit", "[kernels]") {
 TEST_CASE("halves and bfloats: every one goes there and back", "[kernels]") {
     for (unsigned bits = 0; bits < 65536; ++bits) {
         const auto half = static_cast<std::uint16_t>(bits);
-        const float wide = portable::widen_half(half), upper = portable::widen_bfloat(half);
+        const float wide = widened(half_bits{half}), upper = widened(bfloat_bits{half});
         if (std::isnan(wide))
-            CHECK(std::isnan(portable::widen_half(narrow_half(wide))));
+            CHECK(std::isnan(widened(half_bits{narrow_half(wide)})));
         else if (narrow_half(wide) != half)
             FAIL("half " << bits);
         if (std::isnan(upper))
-            CHECK(std::isnan(portable::widen_bfloat(narrow_bfloat(upper))));
+            CHECK(std::isnan(widened(bfloat_bits{narrow_bfloat(upper)})));
         else if (narrow_bfloat(upper) != half)
             FAIL("bfloat " << bits);
     }

@@ -238,6 +238,12 @@ TEST_CASE("an empty session begins with the begin-of-text token", "[session]") {
     c.begin_of_text.reset();
     gpt2::session none(parts(c));
     CHECK_ERROR(gpt2::errc::empty_prompt, none.generate(drawing(10)));
+    // Stopped before its prompt was read, a text has none, and says that it was stopped.
+    gpt2::options stopped;
+    stopped.until.deadline = std::chrono::steady_clock::time_point::min();
+    std::vector<gpt2::session> unread;
+    unread.emplace_back(parts(c));
+    CHECK(gpt2::session::generate(unread, stopped)[0].why == gpt2::finish::cancelled);
 }
 
 TEST_CASE("a prompt that ends within a character", "[session]") {  // 190

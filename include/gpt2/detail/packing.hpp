@@ -59,7 +59,7 @@ inline void pack_rows(const float* rows, kernels::format f, std::size_t first, s
     } else if (f == format::f16) {
         auto* out = reinterpret_cast<std::uint16_t*>(panel) + first * width;
         for (std::size_t i = 0; i < depth * width; ++i) {
-            out[i] = kernels::narrow_half(rows[i]);
+            out[i] = narrow_half(rows[i]);
             if ((out[i] & 0x7FFF) == 0x7C00)
                 throw error(errc::unsupported, "a weight beyond 65504 cannot be kept as f16");
         }
@@ -67,7 +67,7 @@ inline void pack_rows(const float* rows, kernels::format f, std::size_t first, s
         auto* out = reinterpret_cast<std::uint16_t*>(panel) + first * width;
         for (std::size_t k = 0; k < depth; ++k)
             for (std::size_t i = 0; i < width; ++i)
-                out[(k / 2 * width + i) * 2 + k % 2] = kernels::narrow_bfloat(rows[k * width + i]);
+                out[(k / 2 * width + i) * 2 + k % 2] = narrow_bfloat(rows[k * width + i]);
     } else {
         const auto& set = kernels::best();
         const std::size_t step = kernels::block_depth(f);
@@ -93,7 +93,8 @@ public:
 
     void run(thread_pool& pool) {
         // A block of inputs is whole blocks of every format; a block of outputs is whole panels.
-        const std::size_t unit = stored_ == orientation::in_out ? 128 : panel_width;
+        const std::size_t unit =
+            stored_ == orientation::in_out ? kernels::whole_blocks(1) : panel_width;
         pool.run(source_.rows(), unit, [&](std::size_t first, std::size_t last, std::size_t) {
             const std::size_t step = std::max<std::size_t>(
                 block_numbers / std::max<std::size_t>(source_.columns(), 1) / unit * unit, unit);
@@ -110,32 +111,31 @@ private:
         buffer<Scalar> block(count * columns);
         source_.read_rows<Scalar>(first, count, block.span());
         const cview<Scalar> rows(block.data(), count, columns);
-        if (stored_ == orientation::in_out)
-            for (std::size_t p = 0; p < panel_count(columns); ++p) pack_inputs(rows, first, p);
+        const bool inputs = stored_ == orientation::in_out;
+        buffer<Scalar> tile(kernels::whole_blocks(inputs ? count : columns) * panel_width);
+        if (inputs)
+            for (std::size_t p = 0; p < panel_count(columns); ++p)
+                pack_inputs(rows, first, p, tile.data());
         else
             for (std::size_t r = 0; r < count; r += panel_width)
                 pack_outputs(rows.row_block(r, std::min(panel_width, count - r)),
-                             (first + r) / panel_width);
+                             (first + r) / panel_width, tile.data());
     }
 
-    /// Inputs `first` … of panel p.
-    void pack_inputs(cview<Scalar> rows, std::size_t first, std::size_t p) {
+    /// Inputs `first` … of panel p. Lanes of the tile that are no outputs keep what they held.
+    void pack_inputs(cview<Scalar> rows, std::size_t first, std::size_t p, Scalar* tile) {
         const auto n = std::min(panel_width, rows.columns() - p * panel_width);
-        buffer<Scalar> tile(padded(rows.rows()) * panel_width);
         for (std::size_t k = 0; k < rows.rows(); ++k)
-            std::copy_n(&rows(k, p * panel_width), n, tile.data() + k * panel_width);
-        pack_rows(tile.data(), packed_.stored(), first, rows.rows(), packed_.panel(p));
+            std::copy_n(&rows(k, p * panel_width), n, tile + k * panel_width);
+        pack_rows(tile, packed_.stored(), first, rows.rows(), packed_.panel(p));
     }
 
     /// All inputs of panel p, whose outputs are the rows.
-    void pack_outputs(cview<Scalar> rows, std::size_t p) {
-        buffer<Scalar> tile(padded(rows.columns()) * panel_width);
+    void pack_outputs(cview<Scalar> rows, std::size_t p, Scalar* tile) {
         for (std::size_t k = 0; k < rows.columns(); ++k)
             for (std::size_t i = 0; i < rows.rows(); ++i) tile[k * panel_width + i] = rows(i, k);
-        pack_rows(tile.data(), packed_.stored(), 0, rows.columns(), packed_.panel(p));
+        pack_rows(tile, packed_.stored(), 0, rows.columns(), packed_.panel(p));
     }
-
-    static std::size_t padded(std::size_t depth) { return (depth + 127) / 128 * 128; }
 
     const stored_tensor& source_;
     orientation stored_;
@@ -165,23 +165,25 @@ inline float packed_value(const std::uint8_t* panel, kernels::format f, std::siz
     const auto* halves = reinterpret_cast<const std::uint16_t*>(panel);
     const auto depth = kernels::block_depth(f), at = k % depth;
     const std::uint8_t* block = panel + k / depth * kernels::block_bytes(f);
+    const std::uint8_t* weights = block + kernels::scale_bytes;
     switch (f) {
         case format::f32:
             break;
         case format::f16:
-            return kernels::portable::widen_half(halves[k * width + lane]);
+            return widened(half_bits{halves[k * width + lane]});
         case format::bf16:
-            return kernels::portable::widen_bfloat(halves[(k / 2 * width + lane) * 2 + k % 2]);
+            return widened(bfloat_bits{halves[(k / 2 * width + lane) * 2 + k % 2]});
         case format::int8: {
-            const int q = block[64 + (at / 4 * width + lane) * 4 + at % 4] - 128;
+            const int q = weights[(at / 4 * width + lane) * 4 + at % 4] - kernels::weight_offset;
             return static_cast<float>(q) * reinterpret_cast<const float*>(block)[lane];
         }
         case format::int4: {
-            const std::uint8_t both = block[64 + (at / 8 * width + lane) * 4 + at % 4];
-            const int q = kernels::int4_levels[at % 8 < 4 ? both & 15 : both >> 4] - 128;
+            const std::uint8_t both = weights[(at / 8 * width + lane) * 4 + at % 4];
+            const int q =
+                kernels::int4_levels[at % 8 < 4 ? both & 15 : both >> 4] - kernels::weight_offset;
             const auto* scales = reinterpret_cast<const std::uint16_t*>(block);
             return static_cast<float>(q) *
-                   kernels::portable::widen_bfloat(scales[at / 32 * width + lane]);
+                   widened(bfloat_bits{scales[at / kernels::group_depth(f) * width + lane]});
         }
     }
     return reinterpret_cast<const float*>(panel)[k * width + lane];

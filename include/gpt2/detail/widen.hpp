@@ -1,7 +1,7 @@
 // Stored floats to working floats: the bit arithmetic, exact, without tables, intrinsics or
-// branches, so that compilers turn the loops into vector code.
+// branches, so that compilers turn the loops into vector code; and back, rounded.
 //
-// Before: core.hpp. Used by: weights.hpp.
+// Before: core.hpp. Used by: weights.hpp, detail/packing.hpp, the portable kernels.
 #pragma once
 
 #include "../core.hpp"
@@ -46,6 +46,28 @@ inline float widened(bfloat_bits upper) noexcept {
 }
 inline float widened(float value) noexcept { return value; }
 inline double widened(double value) noexcept { return value; }
+
+/// The nearest half to a float, ties to even; infinity beyond 65504.
+constexpr std::uint16_t narrow_half(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000u);
+    const std::uint32_t size = bits & 0x7FFFFFFFu;
+    if (size >= 0x47800000u) return sign | (size > 0x7F800000u ? 0x7E00u : 0x7C00u);
+    if (size < 0x38800000u) {  // a subnormal half: adding 0.5 rounds at the right bit
+        const float shifted = std::bit_cast<float>(size) + 0.5f;
+        return static_cast<std::uint16_t>(sign |
+                                          (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000u));
+    }
+    const std::uint32_t rounded = size + 0xFFFu + (size >> 13 & 1u) - (112u << 23);
+    return static_cast<std::uint16_t>(sign | rounded >> 13);
+}
+
+/// The nearest bfloat to a float, ties to even.
+constexpr std::uint16_t narrow_bfloat(float value) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<std::uint16_t>(bits >> 16 | 64u);
+    return static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
 
 /// Values taken at once: with the count known, compilers make vector code of the loop at -O2 too.
 inline constexpr std::size_t widen_step = 64;

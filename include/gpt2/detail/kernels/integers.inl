@@ -118,7 +118,7 @@ template <format Format>
 GPT2_TARGET inline integer_block stored_block(const product_job& job, std::size_t p,
                                               std::size_t index) {
     const std::uint8_t* at = job.panel(p) + index * block_bytes(Format);
-    return {index, at, at + 64, job.panel_stride, job.panel_stride};
+    return {index, at, at + scale_bytes, job.panel_stride, job.panel_stride};
 }
 
 /// One row times the panels [first, last).

@@ -219,7 +219,6 @@ GPT2_WORD wide fma(wide a, wide b, wide c) {
 GPT2_WORD void store(double* p, wide a) {
     for (int i = 0; i < 8; ++i) vst1q_f64(p + 2 * i, a.at[i]);
 }
-GPT2_WORD void prefetch(const void* p) { __builtin_prefetch(p); }
 
 }  // namespace detail::kernels::neon
 }  // namespace gpt2::inline GPT2_ABI

@@ -22,7 +22,7 @@ GPT2_TARGET inline void pack_int8(const float* w, std::uint8_t* out) {
         ivec q[4];
         for (std::size_t i = 0; i < 4; ++i)
             q[i] = round(fma(load(w + (k + i) * panel_width), inverse, set(128)));
-        store(out + 64 + k * panel_width, q[0], q[1], q[2], q[3]);
+        store(out + scale_bytes + k * panel_width, q[0], q[1], q[2], q[3]);
     }
 }
 
@@ -88,7 +88,7 @@ GPT2_TARGET inline void pack_int4(const float* w, std::uint8_t* out) {
                 nearest_level(mul(load(w + (k + i + 4) * panel_width), inverse), level, high);
                 q[i] = round(fma(high, set(16), low));
             }
-            store(out + 64 + (g * group + k) / 2 * panel_width, q[0], q[1], q[2], q[3]);
+            store(out + scale_bytes + (g * group + k) / 2 * panel_width, q[0], q[1], q[2], q[3]);
         }
     }
 }

@@ -27,8 +27,8 @@
 #pragma once
 
 #include "../../core.hpp"
+#include "../widen.hpp"
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -76,35 +76,20 @@ constexpr std::size_t block_count(format f, std::size_t k) {
     return (k + block_depth(f) - 1) / block_depth(f);
 }
 /// Bytes of a block: scales, then weights.
-constexpr std::size_t block_bytes(format f) { return 64 + (f == format::int4 ? 512 : 2048); }
+inline constexpr std::size_t scale_bytes = 64;
+constexpr std::size_t block_bytes(format f) {
+    return scale_bytes + (f == format::int4 ? 512 : 2048);
+}
+/// k rounded up to whole blocks of every format.
+constexpr std::size_t whole_blocks(std::size_t k) {
+    return block_count(format::int8, k) * block_depth(format::int8);
+}
 
 /// Bytes of a panel of depth k.
 constexpr std::size_t panel_bytes(format f, std::size_t k) {
     if (is_quantised(f)) return block_count(f, k) * block_bytes(f);
     if (f == format::f32) return k * panel_width * 4;
     return (f == format::bf16 ? (k + 1) / 2 * 2 : k) * panel_width * 2;
-}
-
-/// The nearest half to a float, ties to even; infinity beyond 65504.
-constexpr std::uint16_t narrow_half(float value) {
-    const auto bits = std::bit_cast<std::uint32_t>(value);
-    const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000u);
-    const std::uint32_t size = bits & 0x7FFFFFFFu;
-    if (size >= 0x47800000u) return sign | (size > 0x7F800000u ? 0x7E00u : 0x7C00u);
-    if (size < 0x38800000u) {  // a subnormal half: adding 0.5 rounds at the right bit
-        const float shifted = std::bit_cast<float>(size) + 0.5f;
-        return static_cast<std::uint16_t>(sign |
-                                          (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000u));
-    }
-    const std::uint32_t rounded = size + 0xFFFu + (size >> 13 & 1u) - (112u << 23);
-    return static_cast<std::uint16_t>(sign | rounded >> 13);
-}
-
-/// The nearest bfloat to a float, ties to even.
-constexpr std::uint16_t narrow_bfloat(float value) {
-    const auto bits = std::bit_cast<std::uint32_t>(value);
-    if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<std::uint16_t>(bits >> 16 | 64u);
-    return static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
 }
 
 /// Rows of x rounded to 8 bits: x(r, k) ≈ scale · value, a scale per row and block of one format.

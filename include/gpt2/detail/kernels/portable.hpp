@@ -49,26 +49,15 @@ inline vec load_first(const float* p, std::size_t n) {
 }
 inline void store_first(float* p, vec a, std::size_t n) { std::copy_n(a.at, n, p); }
 
-inline float widen_half(std::uint16_t h) {
-    const std::uint32_t sign = std::uint32_t{h & 0x8000u} << 16, exponent = h >> 10 & 31u,
-                        fraction = h & 1023u;
-    if (exponent == 0) {
-        const float value = static_cast<float>(fraction) * 0x1p-24f;
-        return sign ? -value : value;
-    }
-    const std::uint32_t bits = exponent == 31 ? 255u << 23 : (exponent + 112) << 23;
-    return std::bit_cast<float>(sign | bits | fraction << 13);
-}
-inline float widen_bfloat(std::uint16_t b) { return std::bit_cast<float>(std::uint32_t{b} << 16); }
 inline vec load_half(const std::uint16_t* p) {
-    return each<float>([&](std::size_t i) { return widen_half(p[i]); });
+    return each<float>([&](std::size_t i) { return widened(half_bits{p[i]}); });
 }
 inline vec load_bfloat(const std::uint16_t* p) {
-    return each<float>([&](std::size_t i) { return widen_bfloat(p[i]); });
+    return each<float>([&](std::size_t i) { return widened(bfloat_bits{p[i]}); });
 }
 inline void load_pairs(const std::uint16_t* p, vec& first, vec& second) {
-    first = each<float>([&](std::size_t i) { return widen_bfloat(p[2 * i]); });
-    second = each<float>([&](std::size_t i) { return widen_bfloat(p[2 * i + 1]); });
+    first = each<float>([&](std::size_t i) { return widened(bfloat_bits{p[2 * i]}); });
+    second = each<float>([&](std::size_t i) { return widened(bfloat_bits{p[2 * i + 1]}); });
 }
 
 inline vec fma(vec a, vec b, vec c) {
