@@ -87,9 +87,10 @@ macro(gpt2_require)
             elseif(GPT2_FETCH_DEPENDENCIES)
                 cmake_language(CALL gpt2_fetch_${package})
             else()
-                message(FATAL_ERROR "${package} was not found. gpt2 needs Eigen 3.4 and "
-                    "nlohmann_json 3.11, its executables CLI11 2.1, its tests Catch2 2.13 or 3, or "
-                    "later ones (Debian: libeigen3-dev nlohmann-json3-dev libcli11-dev catch2). "
+                message(FATAL_ERROR "${package} was not found. gpt2 needs Eigen 3.4, its "
+                    "executables CLI11 2.1 and nlohmann_json 3.11, its tests nlohmann_json and "
+                    "Catch2 2.13 or 3, or later ones (Debian: libeigen3-dev libcli11-dev "
+                    "nlohmann-json3-dev catch2). "
                     "Install it, or configure with -DGPT2_FETCH_DEPENDENCIES=ON to download it.")
             endif()
         endif()

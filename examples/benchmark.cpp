@@ -52,7 +52,7 @@ std::string weights_name(const arguments& given) {
 }
 
 struct report {
-    std::string shape, weights, kernels;
+    std::string shape, weights, kernels, arithmetic;
     unsigned threads = 0;
     bench::amounts taken;
     bench::speeds speed;
@@ -64,8 +64,9 @@ struct report {
 
     /// What the products of these weights are bound by: integers where weights are quantised.
     double limit_flops() const {
-        const bool integers = (weights == "int8" || weights == "int4") && limits.int8_ops > 0;
-        return integers ? limits.int8_ops : limits.f32_flops;
+        if ((weights == "int8" || weights == "int4") && limits.int8_ops > 0) return limits.int8_ops;
+        const bool bfloats = weights == "bf16" && arithmetic == "fast" && limits.bf16_flops > 0;
+        return bfloats ? limits.bf16_flops : limits.f32_flops;
     }
     double decode_share() const {
         return speed.decode * static_cast<double>(weight_bytes) / limits.read_bytes_per_s;
@@ -87,7 +88,6 @@ struct report {
 report measure(const arguments& given) {
     auto how = given.model.how;
     how.pool = std::make_shared<gpt2::thread_pool>(how.threads);
-    const auto& kernels = gpt2::detail::kernels_named(how.kernels);
     std::optional<gpt2::language_model> loaded;
     report done;
     done.load_s = bench::seconds_of([&] {
@@ -97,7 +97,7 @@ report measure(const arguments& given) {
     const gpt2::model& model = loaded->model();
 
     const auto quick = bench::amounts{.decode = 16, .prefill = 64, .batch = 8, .batch_steps = 4};
-    bench::speed_meter speed(model, *how.pool, kernels, given.quick ? quick : bench::amounts{});
+    bench::speed_meter speed(*loaded, given.quick ? quick : bench::amounts{});
     bench::limits_meter limits(*how.pool, (given.quick ? 64u : 256u) << 20);
     for (std::size_t i = 0; i < (given.quick ? 1 : given.repeat); ++i) {
         speed.round_of_one();
@@ -107,12 +107,13 @@ report measure(const arguments& given) {
         limits.probe();  // after the peaks are read: it takes memory of its own
     }
     if (given.profile || !given.trace_file.empty())
-        done.profiles = bench::profiles(model, *how.pool, kernels, speed.taken().prefill,
-                                        given.quick ? 1 : given.repeat);
+        done.profiles =
+            bench::profiles(*loaded, speed.taken().prefill, given.quick ? 1 : given.repeat);
 
     done.shape = given.given_model ? "model" : given.shape;
     done.weights = weights_name(given);
-    done.kernels = kernels.name;
+    done.kernels = loaded->state().on.kernels->name;
+    done.arithmetic = how.arithmetic == gpt2::arithmetic::fast ? "fast" : "reproducible";
     done.threads = how.pool->size();
     done.taken = speed.taken();
     done.speed = speed.result();
@@ -126,6 +127,7 @@ nlohmann::json as_json(const report& r) {
     nlohmann::json result = {{"shape", r.shape},
                              {"weights", r.weights},
                              {"kernels", r.kernels},
+                             {"arithmetic", r.arithmetic},
                              {"threads", r.threads},
                              {"decode_tokens", r.taken.decode},
                              {"decode_tokens_per_s", r.speed.decode},
@@ -158,7 +160,8 @@ void print_speed(const std::string& what, double tokens_per_s, double share, con
 void print(const report& r) {
     const auto megabytes = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };
     std::cout << r.shape << ", " << r.weights << " weights, " << r.kernels << " kernels, "
-              << r.threads << (r.threads == 1 ? " thread" : " threads") << "\n"
+              << r.arithmetic << " arithmetic, " << r.threads
+              << (r.threads == 1 ? " thread" : " threads") << "\n"
               << std::fixed << std::setprecision(1);
     print_speed("decode", r.speed.decode, r.decode_share(), "what memory allows");
     print_speed("prefill " + std::to_string(r.taken.prefill), r.speed.prefill, r.prefill_share(),

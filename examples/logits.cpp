@@ -43,8 +43,7 @@ void write_logits(const arguments& given) {
         gpt2::detail::fail(gpt2::errc::context_full, "logits",
                            "at most " + std::to_string(c.context_length) + " tokens",
                            std::to_string(ids.size()));
-    gpt2::thread_pool pool(given.model.how.threads);
-    gpt2::state<float> state(c, pool);
+    auto state = model.state();
     // Rows are written as they come, so a long text needs little memory.
     const auto step = given.chunk ? given.chunk : state.work.rows();
     gpt2::buffer<float> logits(std::min(step, ids.size()) * c.vocabulary_size);

@@ -27,6 +27,14 @@ inline void declare(CLI::App& app, model_options& given) {
                          {"int8", storage::int8},
                          {"int4", storage::int4}},
                         "How weights are kept in memory; default: as the file has them");
+    using gpt2::arithmetic;
+    add_choice<arithmetic>(
+        app, "--arithmetic", given.how.arithmetic,
+        {{"reproducible", arithmetic::reproducible}, {"fast", arithmetic::fast}},
+        "fast: round to bf16 what is multiplied with bf16, where the machine has such products");
+    add_choice<storage>(app, "--cache", given.how.cache,
+                        {{"f32", storage::f32}, {"bf16", storage::bf16}, {"f16", storage::f16}},
+                        "How keys and values are kept; default: f32, with fast arithmetic bf16");
     app.add_option("--kernels", given.how.kernels,
                    "Kernels to compute with (benchmark --list-kernels); default: the fastest");
 }

@@ -8,6 +8,7 @@
 
 #include "median.hpp"
 
+#include <gpt2/detail/kernels/dispatch.hpp>
 #include <gpt2/parallel.hpp>
 #include <gpt2/tensor.hpp>
 
@@ -131,9 +132,24 @@ BENCH_BURNER(burn_int8_avx2, "avx2", __m256i, __m256i, 8, _mm256_setzero_si256,
              _mm256_add_epi32(sums[c], _mm256_madd_epi16(_mm256_maddubs_epi16(x, sums[c]), y)))
 #undef BENCH_BURNER
 
+/// Four tiles of sums, each of which takes one product a turn.
+template <bool Bytes>
+std::uint64_t burn_amx(std::size_t count) {
+    namespace amx = gpt2::detail::kernels::avx512::amx;
+    using tiles = amx::tiles<amx::unit, 2>;
+    alignas(64) static const std::byte x[2 * 16 * 64] = {};
+    amx::shape_tiles<amx::unit>(16, 64);
+    tiles::clear();
+    for (std::size_t i = 0; i < count; ++i) tiles::add({x, 64, {x, x}}, Bytes);
+    amx::tile_sums<std::int32_t> sums;
+    tiles::store(sums);
+    amx::unit::release();
+    return static_cast<std::uint64_t>(sums.of[0][0][0]);
+}
+
 #endif
 
-/// One way to compute (AMX is none: no kernel uses it), and how many operations a turn of it makes.
+/// One way to compute, and how many operations a turn of it makes.
 struct arithmetic_peak {
     burner burn = nullptr;  ///< null: this machine has no such instruction
     double operations = 0;
@@ -159,6 +175,10 @@ struct fastest {
             int8 = {burn_int8_avx512, 16 * 64 * 2};
         else if (__builtin_cpu_supports("avx2"))
             int8 = {burn_int8_avx2, 8 * 32 * 2};
+        if (gpt2::detail::kernels::avx512::amx::usable()) {
+            bf16 = {burn_amx<false>, 4 * 16 * 16 * 32 * 2};
+            int8 = {burn_amx<true>, 4 * 16 * 16 * 64 * 2};
+        }
 #endif
     }
 };

@@ -53,14 +53,12 @@ struct speeds {
 
 class speed_meter {
 public:
-    speed_meter(const gpt2::model& model, gpt2::thread_pool& pool,
-                const gpt2::detail::kernels::kernel_set& kernels, const amounts& wanted)
-        : model_(model),
-          pool_(pool),
-          kernels_(kernels),
-          amounts_(wanted.within(model.config().context_length)),
-          logits_(wanted.batch * model.config().vocabulary_size) {
-        texts_.emplace_back(model.config(), pool, kernels);
+    speed_meter(const gpt2::language_model& loaded, const amounts& wanted)
+        : loaded_(loaded),
+          model_(loaded.model()),
+          amounts_(wanted.within(model_.config().context_length)),
+          logits_(wanted.batch * model_.config().vocabulary_size) {
+        texts_.push_back(loaded.state());
     }
 
     const amounts& taken() const { return amounts_; }
@@ -75,8 +73,7 @@ public:
 
     /// Several texts, each of one token to begin with.
     void round_of_batch() {
-        while (texts_.size() < amounts_.batch)
-            texts_.emplace_back(model_.config(), pool_, kernels_);
+        while (texts_.size() < amounts_.batch) texts_.push_back(loaded_.state());
         if (batch_.empty()) batch(std::min<std::size_t>(amounts_.batch_steps, 8));
         batch_.push_back(batch(amounts_.batch_steps));
     }
@@ -140,9 +137,8 @@ private:
                                            static_cast<double>(model_.config().vocabulary_size));
     }
 
+    const gpt2::language_model& loaded_;
     const gpt2::model& model_;
-    gpt2::thread_pool& pool_;
-    const gpt2::detail::kernels::kernel_set& kernels_;
     amounts amounts_;
     gpt2::buffer<float> logits_;  // (batch, V)
     std::deque<gpt2::state<float>> texts_;

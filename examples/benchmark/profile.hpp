@@ -146,10 +146,10 @@ inline profile profile_pass(const gpt2::model& model, gpt2::state<float>& text, 
 }
 
 /// One decode step in the middle of a text, and a prompt.
-inline std::vector<profile> profiles(const gpt2::model& model, gpt2::thread_pool& pool,
-                                     const gpt2::detail::kernels::kernel_set& kernels,
-                                     std::size_t prompt, std::size_t repeat) {
-    gpt2::state<float> text(model.config(), pool, kernels);
+inline std::vector<profile> profiles(const gpt2::language_model& loaded, std::size_t prompt,
+                                     std::size_t repeat) {
+    const gpt2::model& model = loaded.model();
+    auto text = loaded.state();
     std::vector<gpt2::token_id> ids(prompt);
     for (std::size_t i = 0; i < ids.size(); ++i)
         ids[i] = static_cast<gpt2::token_id>(i * 7919 % model.config().vocabulary_size);

@@ -93,7 +93,7 @@ inline gpt2::language_model random_model(const gpt2::config& c, const gpt2::load
     audit.finish(store);
     return gpt2::language_model(std::make_shared<const gpt2::language_parts>(
         std::move(model), std::nullopt, std::move(audit), how.pool,
-        gpt2::detail::kernels_named(how.kernels)));
+        gpt2::detail::execution_of(how)));
 }
 
 }  // namespace bench

@@ -46,8 +46,13 @@ enum class activation {
 
 namespace detail {
 
+struct activation_name {
+    std::string_view text;
+    activation function;
+};
+
 /// Every spelling of every activation; the first of each is its own name.
-inline constexpr std::array<std::pair<std::string_view, activation>, 22> activation_names{{
+inline constexpr std::array<activation_name, 22> activation_names{{
     {"gelu_new", activation::gelu_new},
     {"gelu_pytorch_tanh", activation::gelu_new},
     {"gelu_python_tanh", activation::gelu_new},

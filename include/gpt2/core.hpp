@@ -46,4 +46,11 @@ enum class storage {
     int4,  ///< a seventh: groups of 32 inputs share a scale, activations likewise
 };
 
+/// What a machine may do to be faster.
+enum class arithmetic {
+    reproducible,  ///< the same bits on every machine
+    fast,  ///< products with bf16 weights, keys and values round x to bf16 where the machine
+           ///< multiplies those at once; the same bits on this machine however a text is cut
+};
+
 }  // namespace gpt2::inline GPT2_ABI

@@ -79,16 +79,20 @@ namespace detail {
     return out + (text.size() > limit ? "…\"" : "\"");
 }
 
+/// Whether every byte of a text is of that kind.
+inline bool all_bytes(std::string_view text, bool (*kind)(char)) {
+    for (const char c : text)
+        if (!kind(c)) return false;
+    return true;
+}
+
 /// A part of a message: a text that outlives it, a whole number, or `{several, of, these}` with
 /// nothing between them.
 class phrase {
 public:
-    template <std::convertible_to<std::string_view> Text>
-    phrase(const Text& from) {
-        const std::string_view text = from;
-        data_ = text.data();
-        size_ = text.size();
-    }
+    phrase(const char* text) : phrase(std::string_view(text)) {}
+    phrase(const std::string& text) : phrase(std::string_view(text)) {}
+    phrase(std::string_view text) : data_(text.data()), size_(text.size()) {}
     template <std::integral Number>
     phrase(Number number)
         : kind_(number < 0 ? kind::negative : kind::whole),

@@ -30,6 +30,10 @@ struct load_options {
     /// Threads that other models use too; null: this model has its own.
     std::shared_ptr<thread_pool> pool = nullptr;
     std::string kernels = {};  ///< one of kernel_names(); empty: the fastest
+    gpt2::arithmetic arithmetic = gpt2::arithmetic::reproducible;
+    /// How keys and values are kept: f32, f16 or bf16; as_stored: f32, or bf16 where arithmetic is
+    /// fast. Halves take half the memory, and half the time of reading them.
+    storage cache = storage::as_stored;
 };
 
 /// The kernels that this machine can run, the fastest first. All give the same bits.
@@ -42,14 +46,35 @@ inline std::vector<std::string_view> kernel_names() {
 namespace detail {
 
 /// The kernels of that name, the fastest for none. Raises invalid_argument.
-inline const kernels::kernel_set& kernels_named(std::string_view name) {
+[[gnu::cold]] inline const kernels::kernel_set& kernels_named(std::string_view name) {
     if (name.empty()) return kernels::best();
     std::string known;
     for (const auto& set : kernels::available()) {
         if (set.name == name) return set;
-        known += (known.empty() ? "" : ", ") + std::string(set.name);
+        if (!known.empty()) known += ", ";
+        known += set.name;
     }
     fail(errc::invalid_argument, "kernels", known, printable(name));
+}
+
+/// Raises invalid_argument.
+inline execution execution_of(const load_options& how) {
+    const auto cache = [&] {
+        switch (how.cache) {
+            case storage::f32:
+                return kernels::format::f32;
+            case storage::f16:
+                return kernels::format::f16;
+            case storage::bf16:
+                return kernels::format::bf16;
+            case storage::as_stored:
+                return how.arithmetic == arithmetic::fast ? kernels::format::bf16
+                                                          : kernels::format::f32;
+            default:
+                throw error(errc::invalid_argument, "cache: expected f32, f16 or bf16");
+        }
+    };
+    return {&kernels_named(how.kernels), how.arithmetic, cache()};
 }
 
 }  // namespace detail
@@ -108,6 +133,8 @@ public:
     bool has_tokenizer() const { return parts_->tokenizer.has_value(); }
     const gpt2::model& model() const { return parts_->model; }
     const gpt2::config& config() const { return parts_->model.config(); }
+    /// An empty text for model().forward, on this model's threads and kernels.
+    gpt2::state<float> state() const { return {config(), *parts_->pool, parts_->how}; }
     /// What `load` used of the files, and what it ignored.
     const gpt2::audit& audit() const { return parts_->audit; }
 
@@ -141,12 +168,10 @@ namespace detail {
 /// Whether a folder holds any file of tokens or merges. What stands beside them (added_tokens.json,
 /// tokenizer_config.json …) also accompanies tokenizers of other kinds, which GPT-2s of other
 /// languages use, and says nothing alone.
-inline bool has_tokenizer_files(const std::filesystem::path& folder) {
-    std::error_code ignored;
-    for (const char* name :
+[[gnu::cold]] inline bool has_tokenizer_files(const std::filesystem::path& folder) {
+    for (const std::string_view name :
          {"tokenizer.json", "vocab.json", "encoder.json", "merges.txt", "vocab.bpe"})
-        if (std::filesystem::exists(std::filesystem::symlink_status(folder / name, ignored)))
-            return true;  // also for a link that leads nowhere, which is then an error
+        if (has_entry(folder, name)) return true;  // also a link to nowhere, an error later
     return false;
 }
 
@@ -156,14 +181,15 @@ inline bool has_tokenizer_files(const std::filesystem::path& folder) {
 /// safetensors, and the tokenizer's files. Where there is none of those the model takes ids and
 /// gives ids; where some are missing that is not_found. Raises a gpt2::error that names file,
 /// tensor or key with what was expected and found.
-inline language_model load(const std::filesystem::path& folder, const load_options& how = {}) {
-    const auto& kernels = detail::kernels_named(how.kernels);
+[[gnu::cold]] inline language_model load(const std::filesystem::path& folder,
+                                         const load_options& how = {}) {
+    const auto execution = detail::execution_of(how);
     const auto pool = how.pool ? how.pool : std::make_shared<thread_pool>(how.threads);
     auto loaded = load_model<float>(folder, how.weights, pool.get());
     std::optional<tokenizer> words;
     if (detail::has_tokenizer_files(folder)) words = load_tokenizer(folder);
     return language_model(std::make_shared<const language_parts>(
-        std::move(loaded.model), std::move(words), std::move(loaded.audit), pool, kernels));
+        std::move(loaded.model), std::move(words), std::move(loaded.audit), pool, execution));
 }
 
 }  // namespace gpt2::inline GPT2_ABI

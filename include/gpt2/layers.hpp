@@ -34,8 +34,9 @@ public:
     /// (T, in) -> (T, out); `after` is called with each finished part of y
     template <class After = detail::nothing>
     void forward(cview<Scalar> x, view<Scalar> y, pass<Scalar>& p, After after = {}) const {
-        ops::linear<Scalar>(x, weight_, bias_.data(), y,
-                            p.work.quantised(weight_.stored(), weight_.depth()), p.on, after);
+        ops::linear<Scalar>({x, p.work.rounded().rows(weight_.stored(), weight_.depth()),
+                             weight_.view(), y, bias_.data()},
+                            p.on, after);
     }
 
     std::size_t bytes() const { return weight_.bytes(); }
@@ -101,7 +102,7 @@ public:
 private:
     /// Neighbouring queries of one head, which one thread takes to the keys together.
     struct query_block {
-        std::size_t head, first, count;
+        std::size_t head, first, count, worker;
     };
 
     /// Keys and values of the new positions into the caches.
@@ -124,18 +125,19 @@ private:
     template <class Trace>
     void attend(cview<Scalar> q, view<Scalar> out, pass<Scalar>& p, Trace&& trace) const {
         const auto t = p.segments[0].rows, blocks = (t + block_size - 1) / block_size;
-        const auto block = [&](std::size_t i) {
+        const auto block = [&](std::size_t i, std::size_t worker) {
             const auto first = i % blocks * block_size;
-            return query_block{i / blocks % heads_, first, std::min(block_size, t - first)};
+            return query_block{i / blocks % heads_, first, std::min(block_size, t - first), worker};
         };
         if constexpr (observes<Trace>) {
             const auto& text = p.segments[0];
             buffer<Scalar> memory(heads_ * t * (text.kv->size() + t));
             const view<Scalar> scores(memory.data(), heads_ * t, text.kv->size() + t);  // (H·T, S)
             const auto each = [&](auto step) {
-                for (std::size_t i = 0; i < heads_ * blocks; ++i)
-                    step(block(i),
-                         scores.row_block(block(i).head * t + block(i).first, block(i).count));
+                for (std::size_t i = 0; i < heads_ * blocks; ++i) {
+                    const auto b = block(i, 0);
+                    step(b, scores.row_block(b.head * t + b.first, b.count));
+                }
             };
             each([&](auto b, auto rows) {
                 score(text, b, q, rows, p);
@@ -154,7 +156,7 @@ private:
             p.on.pool->run(tasks, 1, [&](auto first, auto last, auto worker) {
                 for (auto i = first; i < last; ++i) {
                     const auto& text = p.segments[i / (heads_ * blocks)];
-                    const auto b = block(i);
+                    const auto b = block(i, worker);
                     const auto rows = p.work.scores(worker, b.count, seen(text, b) + b.count - 1);
                     score(text, b, q, rows, p);
                     weigh(text, b, rows, scale_, p);
@@ -174,9 +176,8 @@ private:
                view<Scalar> rows, const pass<Scalar>& p) const {
         const auto size = q.columns() / heads_, keys = seen(text, b) + b.count - 1;
         const auto queries = q.row_block(text.first + b.first, b.count);
-        ops::product<Scalar>(queries.column_block(b.head * size, size),
-                             text.kv->keys(layer_, b.head, keys), rows.column_block(0, keys),
-                             ops::start::zero, p.on);
+        multiply(queries.column_block(b.head * size, size), text.kv->keys(layer_, b.head, keys),
+                 rows.column_block(0, keys), b, p);
     }
 
     void weigh(const segment<Scalar>& text, const query_block& b, view<Scalar> rows, Scalar scale,
@@ -185,19 +186,32 @@ private:
             ops::softmax(rows.row(i).first(seen(text, b) + i), scale, p.on);
     }
 
-    /// weights·V: rows (count, S) -> out; the keys that all see at once, then the rest row by row.
+    /// weights·V: rows (count, S) -> out; the keys that all see at once, then the rest row by row,
+    /// from an even position, as values in bf16 lie in pairs.
     void mix(const segment<Scalar>& text, const query_block& b, cview<Scalar> rows,
              view<Scalar> out, const pass<Scalar>& p) const {
-        const auto size = out.columns() / heads_, common = seen(text, b);
+        const auto size = out.columns() / heads_, first = seen(text, b);
+        const auto common = b.count == 1 ? first : first / 2 * 2;
         const auto target =
             out.row_block(text.first + b.first, b.count).column_block(b.head * size, size);
-        ops::product<Scalar>(rows.column_block(0, common),
-                             text.kv->values(layer_, b.head, 0, common), target, ops::start::zero,
+        if (common > 0)
+            multiply(rows.column_block(0, common), text.kv->values(layer_, b.head, 0, common),
+                     target, b, p);
+        for (std::size_t i = 0; i < b.count; ++i) {
+            const auto rest = first + i - common;
+            if (rest == 0) continue;
+            multiply(rows.row_block(i, 1).column_block(common, rest),
+                     text.kv->values(layer_, b.head, common, rest), target.row_block(i, 1), b, p,
+                     common > 0);
+        }
+    }
+
+    /// y = x·W, or y += x·W
+    static void multiply(cview<Scalar> x, panel_view<Scalar> w, view<Scalar> y,
+                         const query_block& b, const pass<Scalar>& p, bool accumulate = false) {
+        ops::product<Scalar>({x, p.work.rounded_scores(b.worker).rows(w.stored(), w.depth()), w, y,
+                              nullptr, accumulate},
                              p.on);
-        for (std::size_t i = 1; i < b.count; ++i)
-            ops::product<Scalar>(rows.row_block(i, 1).column_block(common, i),
-                                 text.kv->values(layer_, b.head, common, i), target.row_block(i, 1),
-                                 ops::start::y, p.on);
     }
 
     static constexpr std::size_t block_size = workspace<Scalar>::query_block;
@@ -298,9 +312,9 @@ public:
 
     /// How well each token would follow: x (R, C) -> logits (R, V).
     void project(cview<Scalar> x, view<Scalar> logits, pass<Scalar>& p) const {
-        ops::linear<Scalar>(x, rows_, nullptr, logits,
-                            p.work.quantised(rows_.stored(), rows_.depth()), p.on,
-                            detail::nothing{});
+        ops::linear<Scalar>(
+            {x, p.work.rounded().rows(rows_.stored(), rows_.depth()), rows_.view(), logits}, p.on,
+            detail::nothing{});
     }
 
     std::size_t bytes() const { return rows_.bytes(); }

@@ -31,7 +31,7 @@ public:
           wpe_(position_vectors(w, c)),
           ln_f_(w / "ln_f", c) {
         for (std::size_t layer = 0; layer < c.layers; ++layer)
-            h_.emplace_back(w / "h" / layer, c, layer);
+            h_.push_back(layers::block<Scalar>(w / "h" / layer, c, layer));
         if (const auto* head = own_head(w, c)) lm_head_.emplace(*head, w);
     }
 
@@ -139,10 +139,9 @@ buffer<Scalar> basic_model<Scalar>::position_vectors(const weight_scope& w, cons
     const auto& stored = w.fetch("wpe.weight");
     const auto shape = stored.shape();
     if (shape.size() != 2 || shape[0] < c.context_length || shape[1] != c.width)
-        detail::fail(
-            errc::wrong_shape, w.path("wpe.weight"),
-            "(" + std::to_string(c.context_length) + " or more, " + std::to_string(c.width) + ")",
-            detail::shown_shape(shape));
+        detail::fail(errc::wrong_shape, w.path("wpe.weight"),
+                     {"(", c.context_length, " or more, ", c.width, ")"},
+                     detail::shown_shape(shape));
     buffer<Scalar> vectors(c.context_length * c.width);
     stored.read_rows<Scalar>(0, c.context_length, vectors.span());
     return vectors;
@@ -175,8 +174,7 @@ void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
         ids.size() > texts[0]->work.rows())
         detail::fail(errc::invalid_argument, "forward_batch",
                      "a text and a row of logits for each of 1 to some ids",
-                     std::to_string(ids.size()) + " ids, " + std::to_string(texts.size()) +
-                         " texts, " + std::to_string(logits.rows()) + " rows");
+                     {ids.size(), " ids, ", texts.size(), " texts, ", logits.rows(), " rows"});
     for (std::size_t i = 0; i < ids.size(); ++i) {
         if (std::find(texts.begin(), texts.begin() + static_cast<std::ptrdiff_t>(i), texts[i]) !=
             texts.begin() + static_cast<std::ptrdiff_t>(i))
@@ -208,20 +206,16 @@ void basic_model<Scalar>::check(std::span<const token_id> ids, const state<Scala
     if (ids.empty()) throw error(errc::invalid_argument, "forward: expected at least one token");
     for (std::size_t i = 0; i < ids.size(); ++i)
         if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= config_.vocabulary_size)
-            detail::fail(errc::token_out_of_range, "token " + std::to_string(i),
-                         "an id below " + std::to_string(config_.vocabulary_size),
-                         std::to_string(ids[i]));
+            detail::fail(errc::token_out_of_range, {"token ", i},
+                         {"an id below ", config_.vocabulary_size}, {ids[i]});
     if (ids.size() > s.kv.capacity() - s.kv.size())
-        detail::fail(errc::context_full, "forward",
-                     "at most " + std::to_string(s.kv.capacity()) + " positions",
-                     std::to_string(s.kv.size()) + " and " + std::to_string(ids.size()) + " more");
+        detail::fail(errc::context_full, "forward", {"at most ", s.kv.capacity(), " positions"},
+                     {s.kv.size(), " and ", ids.size(), " more"});
     if (logits.rows() > ids.size() ||
         (logits.rows() > 0 && logits.columns() != config_.vocabulary_size))
-        detail::fail(
-            errc::invalid_argument, "forward: logits",
-            "(R ≤ " + std::to_string(ids.size()) + ", " + std::to_string(config_.vocabulary_size) +
-                ")",
-            "(" + std::to_string(logits.rows()) + ", " + std::to_string(logits.columns()) + ")");
+        detail::fail(errc::invalid_argument, "forward: logits",
+                     {"(R ≤ ", ids.size(), ", ", config_.vocabulary_size, ")"},
+                     {"(", logits.rows(), ", ", logits.columns(), ")"});
 }
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -25,109 +25,112 @@ struct nothing {
 
 namespace ops {
 
-/// What a pass runs on: the kernels of `float` (other scalars run on Eigen), and the threads.
+/// What a pass runs on: the kernels of `float` (other scalars run on Eigen), the threads, and what
+/// they may do to be faster.
 struct machine {
     const detail::kernels::kernel_set* kernels;
     thread_pool* pool;
+    arithmetic rule = arithmetic::reproducible;
 };
 
-/// The panel product of every other scalar than float; panels [first, last) of w.
+/// A product y = start + x·W in panels: x (T, K), W (K, N), y (T, N). Sums start from y itself, the
+/// bias, or 0, and are one chain along K per output.
 template <class Scalar>
-void eigen_product(cview<Scalar> x, panel_view<const Scalar> w, const Scalar* bias, view<Scalar> y,
-                   std::size_t first, std::size_t last) {
-    using panel_row = Eigen::Array<Scalar, 1, static_cast<int>(panel_width)>;
-    const auto read = [](const Scalar* source) { return Eigen::Map<const panel_row>(source); };
-    for (std::size_t p = first; p < last; ++p) {
-        const auto n = std::min(panel_width, w.columns() - p * panel_width);
-        const auto panel = w.panel(p);
-        for (std::size_t t = 0; t < x.rows(); ++t) {
-            panel_row sum = panel_row::Zero();
-            if (bias) sum = read(bias + p * panel_width);
-            for (std::size_t k = 0; k < w.depth(); ++k) sum += x(t, k) * read(panel.row(k).data());
-            std::copy_n(sum.data(), n, &y(t, p * panel_width));
-        }
+struct panel_product {
+    using format = detail::kernels::format;
+
+    cview<Scalar> x;
+    detail::kernels::rounded_rows rounded;  ///< room for x where it is rounded
+    panel_view<Scalar> w;
+    view<Scalar> y;
+    const Scalar* bias = nullptr;  ///< N numbers padded to a multiple of 16
+    bool accumulate = false;       ///< start from y
+    bool linear = false;           ///< W is a matrix of the model, all of K; linear() says so
+
+    /// Whether x is rounded before this product: to 8 bits, or to bf16.
+    bool rounds(const machine& on) const {
+        if constexpr (!std::is_same_v<Scalar, float>) return false;
+        return detail::kernels::is_quantised(w.stored()) ||
+               (w.stored() == format::bf16 && on.rule == arithmetic::fast &&
+                on.kernels->bfloat_product);
     }
-}
 
-/// Whether a product goes on with what y holds.
-enum class start { zero, y };
-
-/// y (+)= x·W on one thread: x (T, K), W (K, N), y (T, N), one chain along K per output.
-template <class Scalar>
-void product(cview<Scalar> x, panel_view<const Scalar> w, view<Scalar> y, start from,
-             const machine& on) {
-    if constexpr (std::is_same_v<Scalar, float>) {
-        on.kernels->product({.x = x.data(),
-                             .x_stride = x.stride(),
-                             .quantised = {},
-                             .w = w.data(),
-                             .weights = detail::kernels::format::f32,
-                             .panel_stride = w.panel_stride() * sizeof(float),
-                             .bias = nullptr,
-                             .y = y.data(),
-                             .y_stride = y.stride(),
-                             .rows = x.rows(),
-                             .depth = w.depth(),
-                             .outputs = w.columns(),
-                             .first_panel = 0,
-                             .last_panel = panel_count(w.columns()),
-                             .accumulate = from == start::y});
-    } else {
-        (void)on;
-        for (std::size_t t = 0; t < x.rows(); ++t)
-            for (std::size_t n = 0; n < w.columns(); ++n) {
-                Scalar sum = from == start::y ? y(t, n) : Scalar{0};
-                for (std::size_t k = 0; k < w.depth(); ++k) sum += x(t, k) * w(k, n);
-                y(t, n) = sum;
+    /// Rounds rows [first, last) of x where rounds() says so.
+    void round(std::size_t first, std::size_t last, const machine& on) const {
+        if constexpr (std::is_same_v<Scalar, float>)
+            for (auto t = first; t < last; ++t) {
+                const auto row = x.row(t);
+                if (w.stored() == format::bf16)
+                    on.kernels->round(row.data(), row.size(), rounded.bfloats(t));
+                else
+                    on.kernels->quantise(row.data(), row.size(), w.stored(), t, rounded);
             }
     }
+
+    /// Panels [first, last) of y, on one thread; x is rounded where it has to be.
+    void run(std::size_t first, std::size_t last, const machine& on) const {
+        if constexpr (std::is_same_v<Scalar, float>) {
+            on.kernels->product({.x = x.data(),
+                                 .x_stride = x.stride(),
+                                 .rounded = rounds(on) ? rounded : detail::kernels::rounded_rows{},
+                                 .w = w.panel(0),
+                                 .weights = w.stored(),
+                                 .panel_stride = w.panel_stride(),
+                                 .bias = bias,
+                                 .y = y.data(),
+                                 .y_stride = y.stride(),
+                                 .rows = x.rows(),
+                                 .depth = w.depth(),
+                                 .outputs = w.columns(),
+                                 .first_panel = first,
+                                 .last_panel = last,
+                                 .accumulate = accumulate,
+                                 .linear = linear});
+        } else {
+            eigen_run(first, last);
+        }
+    }
+
+    /// The same for every other scalar than float.
+    void eigen_run(std::size_t first, std::size_t last) const {
+        using panel_row = Eigen::Array<Scalar, 1, static_cast<int>(panel_width)>;
+        const auto read = [](const Scalar* source) { return Eigen::Map<const panel_row>(source); };
+        for (std::size_t p = first; p < last; ++p) {
+            const auto n = std::min(panel_width, w.columns() - p * panel_width);
+            for (std::size_t t = 0; t < x.rows(); ++t) {
+                panel_row sum = panel_row::Zero();
+                if (bias) sum = read(bias + p * panel_width);
+                if (accumulate) std::copy_n(&y(t, p * panel_width), n, sum.data());
+                for (std::size_t k = 0; k < w.depth(); ++k) sum += x(t, k) * read(w.row(k, p));
+                std::copy_n(sum.data(), n, &y(t, p * panel_width));
+            }
+        }
+    }
+};
+
+/// The whole product on one thread.
+template <class Scalar>
+void product(const panel_product<Scalar>& what, const machine& on) {
+    if (what.rounds(on)) what.round(0, what.x.rows(), on);
+    what.run(0, panel_count(what.w.columns()), on);
 }
 
-/// y = after(x·W + bias), the outputs divided among the threads: x (T, K), W (K, N), y (T, N), bias
-/// null or N numbers padded to a multiple of 16. `after(part)` is called with each finished part of
-/// y, some neighbouring columns of all rows. `scratch` holds x in 8 bits for quantised weights.
+/// y = after(x·W + bias), the outputs divided among the threads. `after(part)` is called with each
+/// finished part of y, some neighbouring columns of all rows.
 template <class Scalar, class After>
-void linear(cview<Scalar> x, const packed_matrix<Scalar>& w, const Scalar* bias, view<Scalar> y,
-            const detail::kernels::quantised_rows& scratch, const machine& on, After after) {
-    namespace kernels = detail::kernels;
-    const auto part = [&](std::size_t first, std::size_t last) {
-        const auto begin = first * panel_width, end = std::min(last * panel_width, w.columns());
-        after(y.column_block(begin, end - begin));
-    };
-    if constexpr (std::is_same_v<Scalar, float>) {
-        const auto unit = x.rows() == 1 ? on.kernels->stream_panels : on.kernels->tile_panels;
-        if (kernels::is_quantised(w.stored()))
-            on.pool->run(x.rows(), 1, [&](std::size_t first, std::size_t last, std::size_t) {
-                for (auto t = first; t < last; ++t)
-                    on.kernels->quantise(x.row(t).data(), w.depth(), w.stored(), t, scratch);
-            });
-        on.pool->run(panel_count(w.columns()), unit,
-                     [&](std::size_t first, std::size_t last, std::size_t) {
-                         on.kernels->product({.x = x.data(),
-                                              .x_stride = x.stride(),
-                                              .quantised = scratch,
-                                              .w = w.panel(0),
-                                              .weights = w.stored(),
-                                              .panel_stride = w.panel_bytes(),
-                                              .bias = bias,
-                                              .y = y.data(),
-                                              .y_stride = y.stride(),
-                                              .rows = x.rows(),
-                                              .depth = w.depth(),
-                                              .outputs = w.columns(),
-                                              .first_panel = first,
-                                              .last_panel = last,
-                                              .accumulate = false});
-                         part(first, last);
-                     });
-    } else {
-        (void)scratch;
-        on.pool->run(panel_count(w.columns()), 1,
-                     [&](std::size_t first, std::size_t last, std::size_t) {
-                         eigen_product(x, w.view(), bias, y, first, last);
-                         part(first, last);
-                     });
-    }
+void linear(panel_product<Scalar> what, const machine& on, After after) {
+    what.linear = true;
+    const auto rows = what.x.rows(), columns = what.w.columns();
+    if (what.rounds(on))
+        on.pool->run(rows, 1, [&](std::size_t first, std::size_t last, std::size_t) {
+            what.round(first, last, on);
+        });
+    const auto unit = rows == 1 ? on.kernels->stream_panels : on.kernels->tile_panels;
+    on.pool->run(panel_count(columns), unit, [&](std::size_t first, std::size_t last, std::size_t) {
+        what.run(first, last, on);
+        const auto begin = first * panel_width, end = std::min(last * panel_width, columns);
+        after(what.y.column_block(begin, end - begin));
+    });
 }
 
 /// x += y, both (T, C).

@@ -71,23 +71,33 @@ public:
     /// no two calls have at the same time. The first exception of a task is raised again here.
     template <class Task>
     void run(std::size_t count, std::size_t unit, Task&& task) {
+        run_call(count, unit, std::addressof(task),
+                 [](void* context, std::size_t first, std::size_t last, std::size_t worker) {
+                     (*static_cast<std::remove_reference_t<Task>*>(context))(first, last, worker);
+                 });
+    }
+
+private:
+    /// More parts than threads even out what disturbs them; each costs a tenth of a microsecond.
+    static constexpr std::size_t parts_per_thread = 4;
+
+    /// A task without its type, so that one function serves all.
+    using part_call = void (*)(void* context, std::size_t first, std::size_t last,
+                               std::size_t worker);
+    struct job {
+        std::size_t units = 0, parts = 0, count = 0, unit = 0;
+        void* context = nullptr;
+        part_call call = nullptr;
+    };
+
+    void run_call(std::size_t count, std::size_t unit, void* context, part_call call) {
         const auto units = (count + unit - 1) / unit;
         const auto parts = size_ == 1 ? 1 : std::min<std::size_t>(units, size_ * parts_per_thread);
         if (parts == 0) return;
         std::unique_lock lock(busy_, std::defer_lock);
-        if (parts == 1 || inside_ || !lock.try_lock()) {
-            task(std::size_t{0}, count, std::size_t{0});
-            return;
-        }
+        if (parts == 1 || inside_ || !lock.try_lock()) return call(context, 0, count, 0);
         start_threads();
-        job_ = {units,
-                parts,
-                count,
-                unit,
-                std::addressof(task),
-                [](void* context, std::size_t a, std::size_t b, std::size_t worker) {
-                    (*static_cast<std::remove_reference_t<Task>*>(context))(a, b, worker);
-                }};
+        job_ = {units, parts, count, unit, context, call};
         failure_ = nullptr;
         pending_.store(static_cast<std::uint32_t>(parts), std::memory_order_relaxed);
         const auto round = round_.load(std::memory_order_relaxed) + 1;
@@ -98,16 +108,6 @@ public:
         wait_for_others();
         if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
     }
-
-private:
-    /// More parts than threads even out what disturbs them; each costs a tenth of a microsecond.
-    static constexpr std::size_t parts_per_thread = 4;
-
-    struct job {
-        std::size_t units = 0, parts = 0, count = 0, unit = 0;
-        void* context = nullptr;
-        void (*call)(void*, std::size_t, std::size_t, std::size_t) = nullptr;
-    };
 
     static long process() {
 #if defined(__unix__) || defined(__APPLE__)

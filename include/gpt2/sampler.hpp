@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
@@ -75,36 +76,33 @@ namespace detail {
 
 /// The tokens that can still be drawn, in ascending order of id, and scratch for the filters.
 struct shortlist {
+    /// A score that top-p looks at closely.
     struct entry {
-        float score;
+        std::uint32_t key;  // ordered as the scores are, equal where they are
         float probability;
-        token_id id;
+        std::uint32_t place;
     };
 
     std::vector<float> scores;  // (n); -infinity: banned
-    std::vector<token_id> ids;  // (n)
+    bool whole = true;          // n is the vocabulary; else `ids` says which tokens these are
     float best = 0;             // the highest score, finite; no filter removes it
     double total = 0;           // the sum of the weights; 0: they are not those of the scores
 
     std::vector<double> weights;       // (V) e^(score - best)
-    std::vector<token_id> every_id;    // (V) 0, 1, 2, …
+    std::vector<token_id> ids;         // (V)
     std::vector<float> largest;        // of kth_largest
-    std::vector<std::int16_t> places;  // (V) of keep_top_p: bucket of each score
-    std::vector<double> tallies;       // of keep_top_p: sums of the buckets
-    std::vector<entry> crossing;       // of keep_top_p
+    std::vector<std::uint32_t> masks;  // of keep_top_p: a bit for each score near the border
+    std::vector<entry> near;           // of keep_top_p
 
     /// Everything a vocabulary of `size` can need, so that no later draw allocates.
     void reserve(std::size_t size) {
         scores.reserve(size);
-        ids.reserve(size);
         if (weights.size() >= size) return;
         weights.resize(size);
-        every_id.resize(size);
-        std::iota(every_id.begin(), every_id.end(), token_id{0});
+        ids.resize(size);
         largest.reserve(size);
-        places.resize(size);
-        tallies.resize(score_buckets::tallies);
-        crossing.reserve(size);
+        masks.resize(size / loop_step + 1);
+        near.reserve(size);
     }
 
     /// All tokens, `logits[best_id]` being the highest. `sum`: of the weights, where those of the
@@ -112,34 +110,39 @@ struct shortlist {
     void start(std::span<const float> logits, token_id best_id, double sum = 0) {
         reserve(logits.size());
         total = sum;
+        whole = true;
         scores.assign(logits.begin(), logits.end());
-        ids.assign(every_id.begin(), every_id.begin() + static_cast<std::ptrdiff_t>(logits.size()));
         best = logits[static_cast<std::size_t>(best_id)];
     }
 
-    /// Drops the tokens i for which `stays(i)` is false, and without a closer look all of the
-    /// neighbours from i on, loop_step in number, for which `some_stay(i)` is false.
-    template <class SomeStay, class Stays>
-    void keep_if(SomeStay some_stay, Stays stays) {
+    /// The token whose score stands at `place`.
+    token_id id(std::size_t place) const {
+        return whole ? static_cast<token_id>(place) : ids[place];
+    }
+
+    /// Drops the scores below `least`, 32 neighbours without a closer look where all are.
+    void keep_from(float least) {
         std::size_t kept = 0;
         for (std::size_t begin = 0; begin < scores.size(); begin += loop_step) {
             const std::size_t end = std::min(begin + loop_step, scores.size());
-            if (end == begin + loop_step && !some_stay(begin)) continue;
+            if (end == begin + loop_step && !any_reaches(&scores[begin], least)) continue;
             for (std::size_t i = begin; i < end; ++i) {
-                const bool stay = stays(i);  // what stays is as good as random: no branch on it
+                const bool stay = scores[i] >= least;  // as good as random: no branch on it
                 scores[kept] = scores[i];
-                ids[kept] = ids[i];
+                ids[kept] = id(i);
                 kept += stay;
             }
         }
-        if (kept != scores.size()) total = 0;
+        if (kept == scores.size()) return;
+        total = 0;
+        whole = false;
         scores.resize(kept);
-        ids.resize(kept);
     }
 
     /// The sum of the weights of the scores, which it computes unless they are there.
     double weigh() {
-        if (total == 0) total = detail::weigh(scores, best, weights);
+        if (total == 0)
+            total = widest<weigh_lanes>(std::span<const float>(scores), best, std::span(weights));
         return total;
     }
 };
@@ -173,12 +176,7 @@ inline float kth_largest(std::span<const float> values, std::size_t k, std::vect
 inline void apply_temperature(const sampling& how, shortlist& list) {
     const float t = how.temperature;
     const float origin = std::isfinite(list.best / t) ? 0.0f : list.best;
-    float* const scores = list.scores.data();
-    const std::size_t even = list.scores.size() / loop_step * loop_step;
-    for (std::size_t i = 0; i < even; i += loop_step)  // so cut, it vectorises everywhere
-        for (std::size_t lane = 0; lane < loop_step; ++lane)
-            scores[i + lane] = (scores[i + lane] - origin) / t;
-    for (float& score : std::span(list.scores).subspan(even)) score = (score - origin) / t;
+    widest<divide_lanes>(std::span(list.scores), origin, t);
     list.best = (list.best - origin) / t;
     list.total = 0;
 }
@@ -187,68 +185,142 @@ inline void apply_temperature(const sampling& how, shortlist& list) {
 inline void keep_top_k(const sampling& how, shortlist& list) {
     if (how.top_k >= list.scores.size()) return;
     const float least = kth_largest(list.scores, how.top_k, list.largest);
-    list.keep_if([&](std::size_t i) { return any_reaches(&list.scores[i], least); },
-                 [&](std::size_t i) { return list.scores[i] >= least; });
+    list.keep_from(least);
+}
+
+/// What top-p has removed so far: probabilities, and the compared sum, are float32, the sum runs in
+/// double, as in torch on a CPU.
+struct removed_tail {
+    double sum = 0;
+    float most;  // what may go: 1 - p
+
+    bool may_take(double part) const { return static_cast<float>(sum + part) <= most; }
+    bool takes(double part) {
+        const bool taken = may_take(part);
+        if (taken) sum += part;
+        return taken;
+    }
+};
+
+/// A number that is ordered as the floats are, equal for both zeros.
+inline std::uint32_t order_key(float x) {
+    const auto bits = std::bit_cast<std::uint32_t>(x + 0.0f);
+    return bits >> 31 != 0 ? ~bits : bits | 0x8000'0000u;
+}
+
+/// Scores from `low` up to below `high`.
+struct score_range {
+    float low = -std::numeric_limits<float>::infinity();
+    float high = std::numeric_limits<float>::infinity();
+};
+
+/// Where the sum of the least probable tokens crosses `most`, guessed from every 32nd score: the
+/// sums by score of this sample, three standard deviations either way.
+inline score_range guess_crossing(const shortlist& list, float total, float most) {
+    constexpr std::size_t parts = 256, step = loop_step;
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    const std::span<const float> scores(list.scores);
+    score_range guess;
+    float lowest = list.best;
+    for (std::size_t i = 0; i < scores.size(); i += step)
+        if (scores[i] < lowest && scores[i] > -infinity) lowest = scores[i];
+    const float scale = parts / (list.best - lowest);
+    if (!(scale < infinity)) return guess;
+    std::array<double, parts> sums{}, squares{};
+    std::array<float, parts> first;  // the lowest score of each part
+    first.fill(infinity);
+    for (std::size_t i = 0; i < scores.size(); i += step) {
+        const float distance = (list.best - scores[i]) * scale;
+        const std::size_t part = distance < parts ? static_cast<std::size_t>(distance) : parts - 1;
+        const double p = probability_of(list.weights[i], total);
+        sums[part] += p;
+        squares[part] += p * p;
+        first[part] = std::min(first[part], scores[i]);
+    }
+    double sum = 0, square = 0;
+    bool above = false;  // surely past the crossing
+    for (std::size_t part = parts; part-- > 0;) {
+        if (first[part] == infinity) continue;
+        if (above) {
+            guess.high = first[part];
+            break;
+        }
+        sum += step * sums[part];
+        square += step * step * squares[part];
+        const double left = most - sum;
+        const bool near = left * left < 9 * square;
+        if (left > 0 && !near) guess.low = first[part];
+        above = left < 0 && !near;
+    }
+    return guess;
+}
+
+/// Makes `near` the entries of the scores in a range.
+inline void collect(shortlist& list, float total, const score_range& range) {
+    const std::span<const float> scores(list.scores);
+    list.near.clear();
+    widest<mask_lanes>(scores, range.low, range.high, list.masks.data());
+    for (std::size_t begin = 0; begin < scores.size(); begin += loop_step)
+        for (std::uint32_t mask = list.masks[begin / loop_step]; mask != 0; mask &= mask - 1) {
+            const std::size_t i = begin + static_cast<std::size_t>(std::countr_zero(mask));
+            list.near.push_back({order_key(scores[i]), probability_of(list.weights[i], total),
+                                 static_cast<std::uint32_t>(i)});
+        }
+}
+
+/// Of the entries leaves those whose score is the one at which the sum crosses what may go, and
+/// takes all below. Again and again their range is cut into at most 256 parts, of which the one
+/// with the crossing stays: four rounds at most.
+inline void narrow(std::vector<shortlist::entry>& entries, removed_tail& tail) {
+    for (;;) {
+        std::uint32_t low = entries.front().key, high = low;
+        for (const auto& entry : entries)
+            low = std::min(low, entry.key), high = std::max(high, entry.key);
+        if (low == high) return;
+        const int shift = std::max(0, static_cast<int>(std::bit_width(high - low)) - 8);
+        std::array<double, 256> sums{};
+        for (const auto& entry : entries) sums[(high - entry.key) >> shift] += entry.probability;
+        std::uint32_t part = (high - low) >> shift;
+        while (part > 0 && tail.takes(sums[part])) --part;
+        std::erase_if(entries,
+                      [&](const auto& entry) { return (high - entry.key) >> shift != part; });
+    }
 }
 
 /// Removes tokens from the least probable on while their probabilities add up to at most 1 - p;
-/// of tokens with equal scores the highest ids go first, and the best token always stays.
+/// of tokens with equal scores the highest ids go first, and the best token always stays. What is
+/// removed keeps its place, without a weight.
 ///
-/// Probabilities and the compared sum are float32, the sum runs in double, as in torch on a CPU.
-/// Instead of sorting, probabilities are summed by score in buckets; whole buckets go, and only the
-/// one where the sum crosses 1 - p is searched. (Within a bucket probabilities differ by at most
-/// 2 %, so a double adds them without rounding and their order means nothing.)
+/// Instead of sorting, a sample tells about where the sum crosses 1 - p; only scores near it are
+/// looked at one by one. Where the sample misleads, all on the side that it left out.
 inline void keep_top_p(const sampling& how, shortlist& list) {
-    using entry = shortlist::entry;
-    const score_buckets buckets{list.best, static_cast<float>(list.weigh())};
-    std::fill(list.tallies.begin(), list.tallies.end(), 0.0);
-    tally(buckets, list.scores, list.weights.data(), list.places.data(), list.tallies.data());
+    const auto total = static_cast<float>(list.weigh());
+    const std::span<const float> scores(list.scores);
+    const auto weights = std::span(list.weights).first(scores.size());
+    removed_tail tail{.most = static_cast<float>(1 - how.top_p)};
 
-    const auto removable = static_cast<float>(1 - how.top_p);
-    const auto goes = [removable](double sum) { return static_cast<float>(sum) <= removable; };
-    const auto sum_of = [&](std::size_t bucket) {
-        return list.tallies[bucket] + list.tallies[score_buckets::count + bucket];
-    };
-    double tail = 0;
-    std::size_t bucket = score_buckets::count - 1;
-    for (; bucket > 0 && goes(tail + sum_of(bucket)); --bucket) tail += sum_of(bucket);
-    const auto crossing = static_cast<std::int16_t>(bucket);
+    score_range range = guess_crossing(list, total, tail.most);
+    if (!tail.takes(widest<sum_below_lanes>(scores, weights.data(), total, range.low)))
+        range = {.high = range.low};
+    collect(list, total, range);
+    double sum = 0;
+    for (const auto& entry : list.near) sum += static_cast<double>(entry.probability);
+    if (list.best >= range.high && tail.takes(sum)) collect(list, total, {.low = range.high});
+    narrow(list.near, tail);
 
-    list.crossing.clear();
-    const std::size_t n = list.scores.size();
-    for (std::size_t begin = 0; begin < n; begin += loop_step) {
-        if (begin + loop_step <= n && !any_equals(&list.places[begin], crossing)) continue;
-        for (std::size_t i = begin; i < std::min(begin + loop_step, n); ++i)
-            if (list.places[i] == crossing)
-                list.crossing.push_back(
-                    {list.scores[i], buckets.probability(list.weights[i]), list.ids[i]});
+    // Of the equal scores left, as many of the last as may go.
+    const double each = list.near.front().probability;
+    std::size_t stay = 1, most = list.near.size();
+    while (stay < most) {
+        const std::size_t middle = (stay + most) / 2;
+        if (tail.may_take(static_cast<double>(list.near.size() - middle) * each))
+            most = middle;
+        else
+            stay = middle + 1;
     }
-    const auto before = [](const entry& a, const entry& b) {
-        return a.score > b.score || (a.score == b.score && a.id < b.id);
-    };
-    // The last entry that stays, by bisection: what is past `last` goes, what is before `first`
-    // stays.
-    auto first = list.crossing.begin(), last = list.crossing.end();
-    entry border = *std::min_element(first, last, before);
-    while (first != last) {
-        const auto middle = first + (last - first) / 2;
-        std::nth_element(first, middle, last, before);
-        double sum = tail;
-        for (auto i = middle; i != last; ++i) sum += i->probability;
-        if (goes(sum)) {
-            tail = sum;
-            last = middle;
-        } else {
-            border = *middle;
-            first = middle + 1;
-        }
-    }
-    list.keep_if([&](std::size_t from) { return any_at_most(&list.places[from], crossing); },
-                 [&](std::size_t i) {
-                     if (list.places[i] == crossing)
-                         return !before(border, {list.scores[i], 0, list.ids[i]});
-                     return list.places[i] < crossing;
-                 });
+    const float least = scores[list.near.front().place];
+    for (const auto& entry : std::span(list.near).subspan(stay)) weights[entry.place] = 0;
+    list.total = widest<ban_lanes>(scores, least, weights);
 }
 
 /// The id of an entry chosen with probability proportional to its weight: the first at which the
@@ -256,15 +328,22 @@ inline void keep_top_p(const sampling& how, shortlist& list) {
 /// carry u past the end, the last entry that has a weight. 0 ≤ u < 1.
 inline token_id pick(shortlist& list, double u) {
     const double target = u * list.weigh();
+    const auto weights = std::span<const double>(list.weights).first(list.scores.size());
+    constexpr std::size_t step = 32 * loop_step;  // summed at once until the target comes near
     double sum = 0;
-    std::size_t chosen = 0;
-    for (std::size_t i = 0; i < list.scores.size(); ++i) {
-        if (list.weights[i] == 0) continue;
-        chosen = i;
-        sum += list.weights[i];
-        if (sum > target) break;
+    for (std::size_t begin = 0; begin < weights.size(); begin += step) {
+        const auto block = weights.subspan(begin, std::min(step, weights.size() - begin));
+        const double after = sum + widest<sum_lanes>(block);
+        if (after <= target) {
+            sum = after;
+            continue;
+        }
+        for (std::size_t i = begin; i < begin + block.size(); ++i)
+            if ((sum += weights[i]) > target) return list.id(i);
     }
-    return list.ids[chosen];
+    std::size_t last = weights.size() - 1;
+    while (weights[last] == 0) --last;
+    return list.id(last);
 }
 
 /// The shortest text that reads back as this number in the precision it was written in.
@@ -309,32 +388,16 @@ inline token_id best_token(std::span<const float> logits, std::size_t step) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     const auto where = [step] { return text_of({"step ", step}); };
     if (logits.empty()) fail(errc::invalid_argument, where(), "there are no logits to choose from");
-    const auto is_bad = [](float x) { return !(x < infinity); };
-    std::array<float, loop_step> highest;
-    std::array<std::int32_t, loop_step> bad{};
-    highest.fill(-infinity);
-    const std::size_t even = logits.size() / loop_step * loop_step;
-    for (std::size_t i = 0; i < even; i += loop_step) {
-        for (std::size_t lane = 0; lane < loop_step; ++lane)
-            highest[lane] = logits[i + lane] > highest[lane] ? logits[i + lane] : highest[lane];
-        for (std::size_t lane = 0; lane < loop_step; ++lane) bad[lane] |= is_bad(logits[i + lane]);
-    }
-    for (const float x : logits.subspan(even)) {
-        highest[0] = x > highest[0] ? x : highest[0];
-        bad[0] |= is_bad(x);
-    }
-    if (std::ranges::count(bad, 0) != static_cast<std::ptrdiff_t>(bad.size())) {
-        const auto found = std::find_if(logits.begin(), logits.end(), is_bad);
+    const auto [best, bad] = widest<highest_lanes>(logits);
+    if (bad) {
+        const auto found =
+            std::find_if(logits.begin(), logits.end(), [](float x) { return !(x < infinity); });
         fail(errc::not_finite, where(),
              {"the logit of token ", found - logits.begin(), " is ",
               std::isnan(*found) ? "NaN" : "+infinity"});
     }
-    const float best = *std::max_element(highest.begin(), highest.end());
     if (best == -infinity) fail(errc::no_candidate, where(), "every token is banned (-infinity)");
-    std::size_t at = 0;
-    while (at < even && !any_reaches(&logits[at], best)) at += loop_step;
-    while (logits[at] != best) ++at;
-    return static_cast<token_id>(at);
+    return static_cast<token_id>(widest<first_lanes>(logits, best));
 }
 
 }  // namespace detail
@@ -384,7 +447,8 @@ public:
         const token_id best_id = detail::best_token(logits, step);
         list_.reserve(logits.size());
         const float best = logits[static_cast<std::size_t>(best_id)];
-        const double total = detail::weigh(logits, best, list_.weights);
+        const double total =
+            detail::widest<detail::weigh_lanes>(logits, best, std::span(list_.weights));
         const token_id token =
             how_.temperature == 0 ? best_id : choose(logits, best_id, total, step);
         const double above = static_cast<double>(logits[static_cast<std::size_t>(token)]) - best;

@@ -91,18 +91,18 @@ struct completion {
 struct language_parts {
     language_parts(gpt2::model model_, std::optional<gpt2::tokenizer> tokenizer_,
                    gpt2::audit audit_, std::shared_ptr<thread_pool> pool_,
-                   const detail::kernels::kernel_set& kernels_ = detail::kernels::best())
+                   const execution& how_ = {})
         : model(std::move(model_)),
           tokenizer(std::move(tokenizer_)),
           audit(std::move(audit_)),
           pool(std::move(pool_)),
-          kernels(&kernels_) {}
+          how(how_) {}
 
     gpt2::model model;
     std::optional<gpt2::tokenizer> tokenizer;  ///< none: ids in, ids out
     gpt2::audit audit;
     std::shared_ptr<thread_pool> pool;
-    const detail::kernels::kernel_set* kernels;
+    execution how;
 
     /// Raises not_found when the model came without tokenizer files.
     const gpt2::tokenizer& text() const {
@@ -154,7 +154,7 @@ private:
 
     struct running {
         explicit running(const language_parts& parts)
-            : state(parts.model.config(), *parts.pool, *parts.kernels),
+            : state(parts.model.config(), *parts.pool, parts.how),
               logits(parts.model.config().vocabulary_size) {}
 
         gpt2::state<float> state;
@@ -181,14 +181,15 @@ inline void session::feed(std::span<const token_id> ids, const interruption& unt
     const auto before = run().tokens.size(), room = run().state.kv.capacity();
     if (ids.empty()) return;
     if (before + ids.size() > room)
-        detail::fail(errc::context_full, "feed",
-                     "at most " + std::to_string(room) + " tokens in all",
-                     std::to_string(before) + " and " + std::to_string(ids.size()) + " more");
-    run().tokens.insert(run().tokens.end(), ids.begin(), ids.end());
+        detail::fail(errc::context_full, "feed", {"at most ", room, " tokens in all"},
+                     {before, " and ", ids.size(), " more"});
+    auto& tokens = run().tokens;
+    tokens.resize(before + ids.size());
+    std::copy_n(ids.data(), ids.size(), tokens.data() + before);
     try {
         catch_up(until);
     } catch (...) {
-        run().tokens.resize(before);
+        tokens.resize(before);
         throw;
     }
 }
@@ -219,8 +220,7 @@ inline session session::fork() const {
 
 inline void session::rewind(std::size_t length) {
     if (length > size())
-        detail::fail(errc::invalid_argument, "rewind", "at most " + std::to_string(size()),
-                     std::to_string(length));
+        detail::fail(errc::invalid_argument, "rewind", {"at most ", size()}, length);
     auto& kv = run().state.kv;
     run().tokens.resize(length);
     // The last token is computed anew for the logits behind it, unless they are there already.
@@ -333,9 +333,10 @@ private:
     bool full() const { return text_.size() > text_.run().state.kv.capacity(); }
 
     bool ends(token_id id) const {
-        const auto& ids = text_.parts_->model.config().end_of_text;
-        return how_.at_end_of_text == end_rule::stop &&
-               std::find(ids.begin(), ids.end(), id) != ids.end();
+        if (how_.at_end_of_text == end_rule::go_on) return false;
+        for (const token_id end : text_.parts_->model.config().end_of_text)
+            if (id == end) return true;
+        return false;
     }
 
     void append(const draw& next) {

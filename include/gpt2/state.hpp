@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace gpt2::inline GPT2_ABI {
 
@@ -22,75 +23,97 @@ namespace gpt2::inline GPT2_ABI {
 template <class Scalar>
 class kv_cache {
 public:
-    explicit kv_cache(const config& shape)
-        : heads_(shape.heads),
+    using format = detail::kernels::format;
+
+    /// `stored` is f32, or for float also f16 or bf16, to which keys and values are rounded.
+    explicit kv_cache(const config& shape, format stored = format::f32)
+        : format_(stored),
+          heads_(shape.heads),
           head_size_(shape.head_size()),
           capacity_(shape.context_length),
-          key_room_(panel_count(capacity_) * panel_width * head_size_),
-          value_room_(panel_count(head_size_) * panel_width * capacity_),
-          memory_(shape.layers * heads_ * (key_room_ + value_room_)) {}
+          key_stride_(panel_bytes(head_size_)),
+          value_stride_(panel_bytes(capacity_)),
+          key_room_(panel_count(capacity_) * key_stride_),
+          head_room_(key_room_ + panel_count(head_size_) * value_stride_),
+          memory_(shape.layers * heads_ * head_room_) {}
 
     std::size_t size() const { return size_; }          ///< positions held
     std::size_t capacity() const { return capacity_; }  ///< positions there is room for
-    std::size_t bytes() const { return memory_.size() * sizeof(Scalar); }
+    std::size_t bytes() const { return memory_.size(); }
 
     /// Keys of one head at the first `count` positions: (D, count).
-    panel_view<const Scalar> keys(std::size_t layer, std::size_t head, std::size_t count) const {
-        return {head_memory(layer, head), head_size_, count, head_size_ * panel_width};
+    panel_view<Scalar> keys(std::size_t layer, std::size_t head, std::size_t count) const {
+        return {head_memory(layer, head), format_, key_stride_, head_size_, count};
     }
-    /// Values of one head at positions first … first+count-1: (count, D).
-    panel_view<const Scalar> values(std::size_t layer, std::size_t head, std::size_t first,
-                                    std::size_t count) const {
-        return {head_memory(layer, head) + key_room_ + first * panel_width, count, head_size_,
-                capacity_ * panel_width};
+    /// Values of one head at positions first … first+count-1, `first` even: (count, D).
+    panel_view<Scalar> values(std::size_t layer, std::size_t head, std::size_t first,
+                              std::size_t count) const {
+        return {head_memory(layer, head) + key_room_ + panel_bytes(first), format_, value_stride_,
+                count, head_size_};
     }
 
     /// Writes k and v (T, D) of one head at positions size() … size()+T-1, without counting them
     /// yet. Threads may write different heads.
     void write(std::size_t layer, std::size_t head, cview<Scalar> k, cview<Scalar> v) {
-        Scalar* memory = head_memory(layer, head);
-        const panel_view<Scalar> keys(memory, head_size_, capacity_, head_size_ * panel_width);
-        const panel_view<Scalar> values(memory + key_room_, capacity_, head_size_,
-                                        capacity_ * panel_width);
-        for (std::size_t t = 0; t < k.rows(); ++t)
-            for (std::size_t d = 0; d < head_size_; ++d) {
-                keys(d, size_ + t) = k(t, d);
-                values(size_ + t, d) = v(t, d);
-            }
+        if (format_ == format::f32)
+            write_as<Scalar>(layer, head, k, v, [](Scalar x) { return x; });
+        else if constexpr (std::is_same_v<Scalar, float>)
+            format_ == format::f16
+                ? write_as<std::uint16_t>(layer, head, k, v, detail::narrow_half)
+                : write_as<std::uint16_t>(layer, head, k, v, detail::narrow_bfloat);
     }
 
     /// Sets how many positions count, up to capacity: more after every layer has written them,
     /// fewer to forget.
     void resize(std::size_t size) { size_ = size; }
 
-    /// Takes over what another cache of the same shape holds.
+    /// Takes over what another cache of the same shape and format holds.
     void copy_from(const kv_cache& other) {
         size_ = other.size_;
-        const auto layers = memory_.size() / (heads_ * (key_room_ + value_room_));
-        const auto used_keys = panel_count(size_) * panel_width * head_size_;
-        for (std::size_t block = 0; block < layers * heads_; ++block) {
-            const auto start = block * (key_room_ + value_room_);
-            const Scalar* source = other.memory_.data() + start;
-            Scalar* target = memory_.data() + start;
-            std::copy_n(source, used_keys, target);
-            for (std::size_t p = 0; p < panel_count(head_size_); ++p) {
-                const auto panel = key_room_ + p * capacity_ * panel_width;
-                std::copy_n(source + panel, size_ * panel_width, target + panel);
-            }
+        const auto used_keys = panel_count(size_) * key_stride_;
+        for (std::size_t start = 0; start < memory_.size(); start += head_room_) {
+            const auto copy = [&](std::size_t offset, std::size_t bytes) {
+                std::copy_n(other.memory_.data() + start + offset, bytes,
+                            memory_.data() + start + offset);
+            };
+            copy(0, used_keys);
+            for (std::size_t p = 0; p < panel_count(head_size_); ++p)
+                copy(key_room_ + p * value_stride_, panel_bytes(size_));
         }
     }
 
 private:
-    const Scalar* head_memory(std::size_t layer, std::size_t head) const {
-        return memory_.data() + (layer * heads_ + head) * (key_room_ + value_room_);
+    /// Bytes of a panel of this depth.
+    std::size_t panel_bytes(std::size_t depth) const {
+        return std::is_same_v<Scalar, float> ? detail::kernels::panel_bytes(format_, depth)
+                                             : depth * panel_width * sizeof(Scalar);
     }
-    Scalar* head_memory(std::size_t layer, std::size_t head) {
-        return memory_.data() + (layer * heads_ + head) * (key_room_ + value_room_);
+    const std::uint8_t* head_memory(std::size_t layer, std::size_t head) const {
+        return memory_.data() + (layer * heads_ + head) * head_room_;
     }
 
-    std::size_t heads_, head_size_, capacity_, key_room_, value_room_;
+    template <class Stored, class Narrow>
+    void write_as(std::size_t layer, std::size_t head, cview<Scalar> k, cview<Scalar> v,
+                  Narrow narrow) {
+        std::uint8_t* keys = memory_.data() + (layer * heads_ + head) * head_room_;
+        std::uint8_t* values = keys + key_room_;
+        for (std::size_t t = 0; t < k.rows(); ++t) {
+            const auto s = size_ + t;
+            auto* key = reinterpret_cast<Stored*>(keys + s / panel_width * key_stride_);
+            for (std::size_t d = 0; d < head_size_; ++d) {
+                auto* value = reinterpret_cast<Stored*>(values + d / panel_width * value_stride_);
+                key[detail::kernels::panel_index(format_, d, s % panel_width)] = narrow(k(t, d));
+                value[detail::kernels::panel_index(format_, s, d % panel_width)] = narrow(v(t, d));
+            }
+        }
+    }
+
+    format format_;
+    std::size_t heads_, head_size_, capacity_;
+    std::size_t key_stride_, value_stride_;  // bytes from panel to panel
+    std::size_t key_room_, head_room_;       // bytes of the keys, and of keys and values
     std::size_t size_ = 0;
-    buffer<Scalar> memory_;
+    buffer<std::uint8_t> memory_;
 };
 
 /// Scratch memory for one chunk of at most `rows` positions; what each part holds and its shape is
@@ -108,54 +131,65 @@ public:
         : rows_(std::max(std::min(chunk, shape.context_length), std::size_t{64})),
           width_(shape.width),
           inner_(shape.inner_width),
-          scores_stride_(panel_count(shape.context_length) * panel_width),
-          depth_(detail::kernels::whole_blocks(std::max(width_, inner_))),
-          memory_(rows_ * (7 * width_ + inner_)),
+          scores_stride_(stride(shape.context_length)),
+          memory_(rows_ * (4 * stride(width_) + stride(3 * width_) + stride(inner_))),
           scores_(threads * query_block * scores_stride_),
-          values_(rows_ * depth_),
-          scales_(rows_ * (depth_ / 64)),
-          sums_(rows_ * (depth_ / 32)) {}
+          rounded_(rows_, std::max(width_, inner_)) {
+        const auto deepest = std::max(shape.context_length, shape.head_size());
+        for (unsigned i = 0; i < threads; ++i) rounded_scores_.emplace_back(query_block, deepest);
+    }
 
     std::size_t rows() const { return rows_; }
 
-    view<Scalar> residual(std::size_t t) { return part(0, t, width_); }          ///< (T, C)
-    view<Scalar> normed(std::size_t t) { return part(width_, t, width_); }       ///< (T, C)
-    view<Scalar> branch(std::size_t t) { return part(2 * width_, t, width_); }   ///< (T, C)
-    view<Scalar> heads(std::size_t t) { return part(3 * width_, t, width_); }    ///< (T, C)
-    view<Scalar> qkv(std::size_t t) { return part(4 * width_, t, 3 * width_); }  ///< (T, 3C)
-    view<Scalar> inner(std::size_t t) { return part(7 * width_, t, inner_); }    ///< (T, F)
+    view<Scalar> residual(std::size_t t) { return part(0, t, width_); }                 ///< (T, C)
+    view<Scalar> normed(std::size_t t) { return part(stride(width_), t, width_); }      ///< (T, C)
+    view<Scalar> branch(std::size_t t) { return part(2 * stride(width_), t, width_); }  ///< (T, C)
+    view<Scalar> heads(std::size_t t) { return part(3 * stride(width_), t, width_); }   ///< (T, C)
+    view<Scalar> qkv(std::size_t t) {
+        return part(4 * stride(width_), t, 3 * width_);
+    }  ///< (T, 3C)
+    view<Scalar> inner(std::size_t t) {
+        return part(4 * stride(width_) + stride(3 * width_), t, inner_);
+    }  ///< (T, F)
     /// Scores of one block of queries: (queries, S), one for each thread.
     view<Scalar> scores(std::size_t worker, std::size_t queries, std::size_t s) {
         return {scores_.data() + worker * query_block * scores_stride_, queries, s, scores_stride_};
     }
-    /// Room for rows of depth K in 8 bits.
-    detail::kernels::quantised_rows quantised(detail::kernels::format f, std::size_t depth) {
-        namespace kernels = detail::kernels;
-        const auto blocks = kernels::block_count(f, depth);
-        return {values_.data(), scales_.data(),
-                sums_.data(),   blocks * kernels::block_depth(f),
-                blocks,         blocks * (kernels::block_depth(f) / kernels::group_depth(f))};
-    }
+    /// Room for x in fewer bits.
+    rounding_room& rounded() { return rounded_; }
+    /// The same for a block of queries or weights of attention, one for each thread.
+    rounding_room& rounded_scores(std::size_t worker) { return rounded_scores_[worker]; }
 
 private:
     view<Scalar> part(std::size_t offset, std::size_t t, std::size_t columns) {
-        return {memory_.data() + rows_ * offset, t, columns};
+        return {memory_.data() + rows_ * offset, t, columns, stride(columns)};
+    }
+    /// Numbers from row to row: an odd number of cache lines, since rows a power of two apart would
+    /// fall into the same few sets of a cache.
+    static std::size_t stride(std::size_t columns) {
+        return (panel_count(columns) | 1) * panel_width;
     }
 
-    std::size_t rows_, width_, inner_, scores_stride_, depth_;
+    std::size_t rows_, width_, inner_, scores_stride_;
     buffer<Scalar> memory_, scores_;
-    buffer<std::int8_t> values_;
-    buffer<float> scales_;
-    buffer<std::int32_t> sums_;
+    rounding_room rounded_;
+    std::vector<rounding_room> rounded_scores_;
+};
+
+/// How passes compute.
+struct execution {
+    const detail::kernels::kernel_set* kernels = &detail::kernels::best();
+    arithmetic rule = arithmetic::reproducible;
+    /// How keys and values are kept: f32, or for float also f16 or bf16.
+    detail::kernels::format cache = detail::kernels::format::f32;
 };
 
 /// One running text: its cache, its scratch memory, and the threads and kernels it may use.
 template <class Scalar>
 struct state {
     /// Room for the model's whole context. Raises out_of_memory. The pool must outlive the state.
-    state(const config& shape, thread_pool& threads,
-          const detail::kernels::kernel_set& kernels = detail::kernels::best())
-        : kv(shape), work(shape, threads.size()), on{&kernels, &threads} {}
+    state(const config& shape, thread_pool& threads, const execution& how = {})
+        : kv(shape, how.cache), work(shape, threads.size()), on{how.kernels, &threads, how.rule} {}
 
     kv_cache<Scalar> kv;
     workspace<Scalar> work;

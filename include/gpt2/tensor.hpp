@@ -1,4 +1,4 @@
-// Memory and its shape: an owning aligned `buffer`, row-major `view`s into it, and `panels`, the
+// Memory and its shape: an owning aligned `buffer`, row-major `view`s into it, and panels, the
 // form in which matrices are multiplied. The only header that includes Eigen, and no Eigen type
 // owns memory or appears in a public type: `eigen(view)` maps one for the length of an expression.
 //
@@ -202,38 +202,39 @@ using detail::kernels::panel_width;
 /// How many panels hold n columns.
 constexpr std::size_t panel_count(std::size_t n) { return (n + panel_width - 1) / panel_width; }
 
-/// A (K, N) matrix as panels of 16 columns, [N/16][K][16], that lies elsewhere. Columns beyond N in
-/// the last panel hold anything.
-template <class T>
+/// A (K, N) matrix in panels of 16 columns that lies elsewhere, in a format of
+/// detail/kernels/panel.hpp; for other scalars than float, f32 stands for the scalar itself.
+template <class Scalar>
 class panel_view {
 public:
-    panel_view(T* data, std::size_t depth, std::size_t columns, std::size_t panel_stride)
-        : data_(data), depth_(depth), columns_(columns), panel_stride_(panel_stride) {}
+    using format = detail::kernels::format;
 
-    operator panel_view<const T>() const { return {data_, depth_, columns_, panel_stride_}; }
+    panel_view(const void* data, format stored, std::size_t panel_stride, std::size_t depth,
+               std::size_t columns)
+        : data_(static_cast<const std::uint8_t*>(data)),
+          format_(stored),
+          panel_stride_(panel_stride),
+          depth_(depth),
+          columns_(columns) {}
 
-    T* data() const { return data_; }
+    format stored() const { return format_; }
+    std::size_t panel_stride() const { return panel_stride_; }  ///< bytes
     std::size_t depth() const { return depth_; }                ///< K
     std::size_t columns() const { return columns_; }            ///< N
-    std::size_t panel_stride() const { return panel_stride_; }  ///< elements between panels
 
-    T& operator()(std::size_t k, std::size_t n) const {
-        return data_[n / panel_width * panel_stride_ + k * panel_width + n % panel_width];
+    const std::uint8_t* panel(std::size_t p) const { return data_ + p * panel_stride_; }
+    /// Row k of a panel of scalars, 16 of them.
+    const Scalar* row(std::size_t k, std::size_t p) const {
+        return reinterpret_cast<const Scalar*>(panel(p)) + k * panel_width;
     }
-    /// Panel p as a (K, 16) matrix.
-    view<T> panel(std::size_t p) const { return {data_ + p * panel_stride_, depth_, panel_width}; }
-    /// The first k rows of every panel: (k, N).
-    panel_view first_rows(std::size_t k) const { return {data_, k, columns_, panel_stride_}; }
-    /// The first n columns: (K, n).
-    panel_view first_columns(std::size_t n) const { return {data_, depth_, n, panel_stride_}; }
 
 private:
-    T* data_;
-    std::size_t depth_, columns_, panel_stride_;
+    const std::uint8_t* data_;
+    format format_;
+    std::size_t panel_stride_, depth_, columns_;
 };
 
-/// A (K, N) matrix packed for products, in memory of its own: as panels of `Scalar`, or, where
-/// that is float, in one of the smaller formats of detail/kernels/panel.hpp.
+/// A (K, N) matrix packed for products, in memory of its own.
 template <class Scalar>
 class packed_matrix {
 public:
@@ -244,8 +245,9 @@ public:
     packed_matrix(format stored, std::size_t depth, std::size_t columns)
         : depth_(depth),
           columns_(columns),
-          panel_bytes_(std::is_same_v<Scalar, float> ? detail::kernels::panel_bytes(stored, depth)
-                                                     : depth * panel_width * sizeof(Scalar)),
+          panel_bytes_(padded(std::is_same_v<Scalar, float>
+                                  ? detail::kernels::panel_bytes(stored, depth)
+                                  : depth * panel_width * sizeof(Scalar))),
           format_(stored),
           memory_(panel_count(columns) * panel_bytes_, memory_use::dense) {}
 
@@ -253,21 +255,43 @@ public:
     std::size_t columns() const { return columns_; }  ///< N
     format stored() const { return format_; }
     std::size_t bytes() const { return memory_.size(); }
-    std::size_t panel_bytes() const { return panel_bytes_; }
 
     std::uint8_t* panel(std::size_t p) { return memory_.data() + p * panel_bytes_; }
-    const std::uint8_t* panel(std::size_t p) const { return memory_.data() + p * panel_bytes_; }
-
-    /// The panels of a matrix that is not stored smaller.
-    panel_view<const Scalar> view() const {
-        return {reinterpret_cast<const Scalar*>(memory_.data()), depth_, columns_,
-                depth_ * panel_width};
+    panel_view<Scalar> view() const {
+        return {memory_.data(), format_, panel_bytes_, depth_, columns_};
     }
 
 private:
+    /// To an odd number of cache lines: panels are read side by side, and a power of two apart they
+    /// would fall into the same few sets of a cache.
+    static constexpr std::size_t padded(std::size_t bytes) { return ((bytes + 63) / 64 | 1) * 64; }
+
     std::size_t depth_ = 0, columns_ = 0, panel_bytes_ = 0;
     format format_ = format::f32;
     buffer<std::uint8_t> memory_;
+};
+
+/// Memory for rows of x in fewer bits, whatever panels they are for.
+class rounding_room {
+public:
+    rounding_room(std::size_t rows, std::size_t depth)
+        : stride_(2 * detail::kernels::whole_blocks(depth) + 64),
+          values_(rows * stride_),
+          scales_(rows * (detail::kernels::whole_blocks(depth) / 64)),
+          offsets_(rows * (detail::kernels::whole_blocks(depth) / 32)) {}
+
+    /// Room for rows of `depth` numbers, at most as many and as deep as it was made for.
+    detail::kernels::rounded_rows rows(detail::kernels::format f, std::size_t depth) {
+        const auto blocks = detail::kernels::block_count(f, depth);
+        const auto each = detail::kernels::block_depth(f) / detail::kernels::group_depth(f);
+        return {values_.data(), stride_, scales_.data(), offsets_.data(), blocks, blocks * each};
+    }
+
+private:
+    std::size_t stride_;  // bytes; an odd number of cache lines
+    buffer<std::uint8_t> values_;
+    buffer<float> scales_;
+    buffer<std::int32_t> offsets_;
 };
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -130,7 +130,8 @@ private:
     void take_words();
 
     bool has(token_id id) const { return id >= 0 && static_cast<std::size_t>(id) < size(); }
-    [[noreturn]] void fail_id(token_id id, const detail::phrase& where) const {
+    [[noreturn, gnu::noinline, gnu::cold]] void fail_id(token_id id,
+                                                        const detail::phrase& where) const {
         detail::fail(errc::token_out_of_range, where, {"a token below ", size()}, id);
     }
     static void require_size(std::string_view text) {
@@ -200,8 +201,8 @@ inline tokenizer::tokenizer(vocabulary from) : cuts_(from.cuts), prefix_(from.pr
                          {detail::printable(tokens[id]), ", as token ", known});
         known = static_cast<token_id>(id);
     }
-    complete_ =
-        std::find(rules_.byte_ids.begin(), rules_.byte_ids.end(), -1) == rules_.byte_ids.end();
+    complete_ = true;
+    for (const token_id id : rules_.byte_ids) complete_ = complete_ && id >= 0;
 }
 
 /// Checks the added tokens, gives each its place among from.tokens, and sorts them by round.
@@ -283,12 +284,16 @@ inline void tokenizer::take_words() {
     words_ = detail::word_table(size());
     std::vector<token_id> ids;
     detail::long_merger merger;
-    const auto has_no_token = [this](char byte) { return rules_.byte_id(byte) < 0; };
+    const auto has_tokens = [this](std::string_view word) {
+        for (const char byte : word)
+            if (rules_.byte_id(byte) < 0) return false;
+        return true;
+    };
     for (std::size_t i = 0; i < size(); ++i) {
         const auto id = static_cast<token_id>(i);
         const std::string_view word = bytes(id);
         if (word.size() > detail::longest_word) continue;
-        if (!complete_ && std::any_of(word.begin(), word.end(), has_no_token)) continue;
+        if (!complete_ && !has_tokens(word)) continue;
         ids.clear();
         detail::merge_piece(rules_, word, merger, ids);
         if (ids.size() == 1 && ids[0] == id)

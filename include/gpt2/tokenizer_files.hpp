@@ -77,7 +77,7 @@ inline std::vector<symbol_merge> read_merge_array(const json_value& list,
 [[gnu::cold]] inline void refuse_others(const json_fields& fields,
                                         std::initializer_list<std::string_view> known) {
     for (const auto& [name, value] : fields.members())
-        if (std::find(known.begin(), known.end(), name) == known.end())
+        if (!is_one_of({known.begin(), known.size()}, name))
             fail(errc::unsupported, fields.where(),
                  {"the member ", printable(name), " is not known"});
 }
@@ -250,7 +250,7 @@ inline void read_vocabulary(const json_value& vocab, const std::string& where,
                                             "PreTrainedTokenizerFast", "TokenizersBackend"};
     if (file.given("tokenizer_class")) {
         const auto name = *file.text("tokenizer_class");
-        if (std::find(std::begin(classes), std::end(classes), name) == std::end(classes))
+        if (!is_one_of(classes, name))
             fail(errc::unsupported, file.where(), "GPT2Tokenizer", printable(name));
     }
     for (const std::string_view key : {"add_bos_token", "add_eos_token"})

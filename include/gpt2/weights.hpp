@@ -115,8 +115,7 @@ static_assert([] {
 /// A tensor's name for messages: as it is when it is plain, escaped and cut otherwise.
 [[gnu::cold]] inline std::string shown_name(std::string_view name) {
     const auto plain = [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; };
-    if (!name.empty() && name.size() <= 80 && std::all_of(name.begin(), name.end(), plain))
-        return std::string(name);
+    if (!name.empty() && name.size() <= 80 && all_bytes(name, plain)) return std::string(name);
     return detail::printable(name);
 }
 
@@ -173,7 +172,8 @@ private:
     void widen(std::uint64_t offset, std::span<Scalar> out) const;
 
     template <class Scalar>
-    [[noreturn]] void fail_not_finite(std::size_t begin, std::span<const Scalar> values) const;
+    [[noreturn, gnu::noinline, gnu::cold]] void fail_not_finite(
+        std::size_t begin, std::span<const Scalar> values) const;
 
     std::string name_;
     std::vector<std::size_t> shape_;

@@ -48,22 +48,16 @@ void product(benchmark::State& turns, const kernel_set& set, format stored, std:
                 block.data() + k * gpt2::panel_width,
                 out + k / step * kernels::block_bytes(stored));
     }
-    const auto blocks = kernels::block_count(stored, depth);
-    const auto groups = blocks * (kernels::block_depth(stored) / kernels::group_depth(stored));
-    gpt2::buffer<std::int8_t> values(rows * blocks * kernels::block_depth(stored));
-    gpt2::buffer<float> scales(rows * blocks);
-    gpt2::buffer<std::int32_t> sums(rows * groups);
-    const kernels::quantised_rows quantised{values.data(), scales.data(),
-                                            sums.data(),   blocks * kernels::block_depth(stored),
-                                            blocks,        groups};
+    gpt2::rounding_room room(rows, depth);
+    const auto rounded = room.rows(stored, depth);
     std::size_t copy = 0;
     for (auto _ : turns) {
         if (kernels::is_quantised(stored))
             for (std::size_t t = 0; t < rows; ++t)
-                set.quantise(x.data() + t * depth, depth, stored, t, quantised);
+                set.quantise(x.data() + t * depth, depth, stored, t, rounded);
         set.product({.x = x.data(),
                      .x_stride = depth,
-                     .quantised = quantised,
+                     .rounded = kernels::is_quantised(stored) ? rounded : kernels::rounded_rows{},
                      .w = w.data() + copy * panels * panel_bytes,
                      .weights = stored,
                      .panel_stride = panel_bytes,

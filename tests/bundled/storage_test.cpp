@@ -17,17 +17,18 @@ namespace {
 using ids = std::vector<gpt2::token_id>;
 
 /// log-probabilities of every next token, (T, V), window by window.
-std::vector<std::vector<double>> log_probabilities(const gpt2::model& model, const ids& text) {
-    const auto& c = model.config();
+std::vector<std::vector<double>> log_probabilities(const gpt2::language_model& loaded,
+                                                   const ids& text) {
+    const auto& c = loaded.config();
     const auto width = c.vocabulary_size;
-    gpt2::thread_pool pool;
-    gpt2::state<float> state(c, pool);
+    auto state = loaded.state();
     std::vector<float> logits(c.context_length * width);
     std::vector<std::vector<double>> rows;
     for (std::size_t at = 0; at < text.size(); at += c.context_length) {
         const auto count = std::min(c.context_length, text.size() - at);
         state.kv.resize(0);
-        model.forward(std::span(text).subspan(at, count), state, {logits.data(), count, width});
+        loaded.model().forward(std::span(text).subspan(at, count), state,
+                               {logits.data(), count, width});
         for (std::size_t t = 0; t < count; ++t) {
             std::vector<double> row(logits.begin() + std::ptrdiff_t(t * width),
                                     logits.begin() + std::ptrdiff_t((t + 1) * width));
@@ -64,34 +65,44 @@ figures compare(const std::vector<std::vector<double>>& exact,
 TEST_CASE("smaller weights: perplexity, divergence, agreement", "[bundled]") {
     const auto folder = test::shared_data("data/text/tales-valid");
     if (folder.empty() || test::sanitized) return;
-    const auto load = [](gpt2::storage kept) {
+    using gpt2::arithmetic, gpt2::storage;
+    const auto load = [](storage kept, arithmetic rule = arithmetic::reproducible,
+                         storage cache = storage::as_stored) {
         gpt2::load_options how;
-        how.weights = kept;
+        how.weights = kept, how.arithmetic = rule, how.cache = cache;
         return gpt2::load(GPT2_BUNDLED_MODEL, how);
     };
-    using gpt2::storage;
     const auto exact_model = load(storage::f32);
     std::string tales;
     for (const auto& file : std::filesystem::directory_iterator(folder))
         if (file.path().extension() == ".txt") tales += test::joined(test::read_file(file.path()));
     auto text = exact_model.tokenizer().encode(tales);
     text.resize(std::min<std::size_t>(text.size(), 24 * exact_model.config().context_length));
-    const auto exact = log_probabilities(exact_model.model(), text);
+    const auto exact = log_probabilities(exact_model, text);
     const double base = compare(exact, exact, text).perplexity;
 
     struct row {
         const char* name;
         storage kept;
         double perplexity, divergence, agreement;  // the worst that is good enough
+        arithmetic rule = arithmetic::reproducible;
+        storage cache = storage::f32;
     };
-    std::cout << "weights  perplexity    change  divergence  same token\n";
-    for (const row& r : {row{"f32", storage::f32, 0, 0, 1}, row{"f16", storage::f16, 0, 0, 1},
-                         row{"bf16", storage::bf16, 0.003, 0.001, 0.97},
-                         row{"int8", storage::int8, 0.005, 0.003, 0.95},
-                         row{"int4", storage::int4, 0.03, 0.04, 0.85}}) {
-        const auto found = compare(exact, log_probabilities(load(r.kept).model(), text), text);
+    const auto same = arithmetic::reproducible, fast = arithmetic::fast;
+    std::cout << "weights          perplexity    change  divergence  same token\n";
+    for (const row& r :
+         {row{"f32", storage::f32, 0, 0, 1}, row{"f16", storage::f16, 0, 0, 1},
+          row{"bf16", storage::bf16, 0.003, 0.001, 0.97},
+          row{"int8", storage::int8, 0.005, 0.003, 0.95},
+          row{"int4", storage::int4, 0.03, 0.04, 0.85},
+          row{"f32, cache f16", storage::f32, 0.001, 0.0001, 0.99, same, storage::f16},
+          row{"f32, cache bf16", storage::f32, 0.003, 0.001, 0.97, same, storage::bf16},
+          row{"bf16, fast", storage::bf16, 0.005, 0.002, 0.96, fast, storage::bf16},
+          row{"int8, fast", storage::int8, 0.005, 0.004, 0.94, fast, storage::bf16}}) {
+        const auto found =
+            compare(exact, log_probabilities(load(r.kept, r.rule, r.cache), text), text);
         const double change = found.perplexity / base - 1;
-        std::cout << std::left << std::setw(9) << r.name << std::right << std::fixed
+        std::cout << std::left << std::setw(17) << r.name << std::right << std::fixed
                   << std::setprecision(3) << std::setw(10) << found.perplexity << std::setw(9)
                   << 100 * change << "%" << std::setprecision(5) << std::setw(12)
                   << found.divergence << std::setprecision(2) << std::setw(11)

@@ -1,6 +1,6 @@
 # neon.sh REPOSITORY FOLDER…: the kernels for AArch64, on a machine of another kind: the tests of
 # kernels and mathematics, built by the cross compiler and run by qemu. The folders hold the
-# headers of Eigen, nlohmann and Catch2. Without the programs the test is skipped (status 77).
+# headers of Eigen and Catch2. Without the programs the test is skipped (status 77).
 set -eu
 repository=$1
 shift
@@ -19,7 +19,7 @@ trap 'rm -rf "$scratch"' EXIT
 # Beside these headers may lie those of this machine's C library, so links lead to these only.
 mkdir "$scratch/headers"
 for folder in "$@"; do
-    for name in Eigen nlohmann catch2; do
+    for name in Eigen catch2; do
         [ ! -e "$folder/$name" ] || ln -sfn "$folder/$name" "$scratch/headers/$name"
     done
 done

@@ -9,6 +9,7 @@
 #include <clocale>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <pthread.h>
 
@@ -100,6 +101,59 @@ TEST_CASE("the position of a mistake is named [013]", "[files][json]") {
     const auto problem = test::error_of([] { parse_json("{\"a\": \x01}", "f.json"); });
     REQUIRE(problem);
     CHECK(problem->what() == "f.json: expected valid JSON, found an error at byte 7"s);
+}
+
+TEST_CASE("nlohmann reads the same, and stops at the same byte", "[files][json]") {
+    const char* const texts[] = {
+        R"({"a" : [1, -2, 3.5, 1e3, true, false, null], "b": {"a": {}}, "": [[]], "c":"\u00e9"})",
+        R"(["\"\\\/\b\f\n\r\t", "\u0000\u007f\u0080\u07ff\u0800\uFFFF\uD834\uDD1E", "\ud800x"])",
+        R"(["\uDBFF\uDFFF", "\ud83d\ude00", "\udc00", "\ud800\udbff", "\u12G4", "\uD8"])",
+        R"([0, -0, 0.0, -0.0, 10, 9223372036854775807, 9223372036854775808, -9223372036854775808])",
+        R"([18446744073709551615, 18446744073709551616, -9223372036854775809, 1E+2, 1e-2, 1.5E0])",
+        R"([1.7976931348623157e308, 2.2250738585072014e-308, 4.9e-324, 2.4e-324, 2.5e-324])",
+        R"([1e-999, -1e-999, 0.1, 0.30000000000000004, 9007199254740993.0, 1234567890123456789.5])",
+        R"([0.000000000000000000000000000000000000000000000000000000000000000000000001e72])",
+        R"([0e99999999999999999999, 0.0e-99999999999999999999, 1e-99999999999999999999])",
+        R"([10000000000000000000000000000000000000000000000000000000000000000e-64])",
+        "[\"\x7f\", "
+        "\"\xC2\x80\xDF\xBF\xE0\xA0\x80\xED\x9F\xBF\xEF\xBF\xBF\xF0\x90\x80\x80\xF4\x8F\xBF\xBF\"]",
+        " \t\r\n[ \t\r\n1 \t\r\n, \"a\" \t\r\n] \t\r\n"};
+    const std::string pieces = "0-+.eE\\\"u,]}: \x01\x80\xC1\xED\xF4";
+    for (const std::string text : texts) {
+        CAPTURE(text);
+        CHECK(test::json_difference(text) == "");
+        for (std::size_t i = 0; i <= text.size(); ++i) {
+            std::vector<std::string> others{text.substr(0, i), text.substr(i)};
+            if (i < text.size()) {
+                others.push_back(std::string(text).erase(i, 1));
+                for (const char piece : pieces) {
+                    others.push_back(text);
+                    others.back()[i] = piece;
+                }
+            }
+            for (const std::string& other : others) {
+                const auto difference = test::json_difference(other);
+                if (difference.empty()) continue;
+                CAPTURE(printable(other, 400));
+                FAIL(difference);
+            }
+        }
+    }
+}
+
+TEST_CASE("numbers beyond the range of doubles are as nlohmann takes them", "[files][json]") {
+    for (const std::size_t zeros : {0, 1, 300, 330, 400})
+        for (const char* exponent : {"", "e-330", "e330", "e-300", "e300", "E+400", "E-400",
+                                     "e99999999999999999999", "e-99999999999999999999"})
+            for (const char* sign : {"", "-"})
+                for (const std::string& digits : {"1" + std::string(zeros, '0'),
+                                                  "0." + std::string(zeros, '0') + "1", "0.0"s}) {
+                    const std::string text = sign + digits + exponent;
+                    CAPTURE(text);
+                    CHECK(test::json_difference(text) == "");
+                    if (test::error_of([&] { parse_json(text, "f"); })) continue;
+                    CHECK(described(parse_json(text, "f")) == nlohmann::json::parse(text).dump());
+                }
 }
 
 TEST_CASE("duplicate keys at any level [132]", "[files][json]") {

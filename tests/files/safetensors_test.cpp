@@ -120,7 +120,9 @@ TEST_CASE("metadata is text by name [017, 018, 019]", "[files][safetensors]") {
           R"({"a":["x"]})", R"({"a":-1.5})", R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})"})
         check_refused(errc::bad_weights, with_header(R"({"__metadata__":)"s + value + "}"));
     const auto file = parsed(with_header(R"({"__metadata__":{"format":"pt","":"é"}})"));
-    CHECK(file.metadata == std::map<std::string, std::string>{{"format", "pt"}, {"", "é"}});
+    REQUIRE(file.metadata.size() == 2);
+    CHECK(*file.metadata.at("format").text() == "pt");
+    CHECK(*file.metadata.at("").text() == "é");
     const auto many = [](std::size_t count) {
         std::string members;
         for (std::size_t i = 0; i < count; ++i)

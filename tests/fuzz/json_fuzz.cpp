@@ -1,4 +1,5 @@
-// Any bytes as JSON: a typed error, or a document that nlohmann's own parser builds equal.
+// Any bytes as JSON: a typed error, or a document that nlohmann's parser builds equal; and where it
+// is no JSON, the byte at which nlohmann stops too.
 #include "../support/json.hpp"
 
 #include <gpt2/detail/json.hpp>
@@ -11,11 +12,11 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     try {
-        const auto document = gpt2::detail::parse_json(text, "fuzz");
-        if (test::as_nlohmann(document) != nlohmann::json::parse(text)) std::abort();
+        gpt2::detail::parse_json(text, "fuzz");
     } catch (const gpt2::error& problem) {
         if (problem.code() != gpt2::errc::bad_json && problem.code() != gpt2::errc::limit_exceeded)
             std::abort();
     }
+    if (!test::json_difference(text).empty()) std::abort();
     return 0;
 }

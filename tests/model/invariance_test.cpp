@@ -2,6 +2,7 @@
 #include "../support/catch.hpp"
 #include "../support/random_model.hpp"
 
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -48,8 +49,38 @@ TEST_CASE("every storage: the same bits for any chunks, threads and kernels", "[
             }
         for (const auto& set : gpt2::detail::kernels::available()) {
             INFO("storage " << int(kept) << ", kernels " << set.name);
-            CHECK(same_bits(whole, test::logits_of(model, ids, 7, 2, set)));
+            CHECK(same_bits(whole, test::logits_of(model, ids, 7, 2, {&set})));
         }
+    }
+}
+
+TEST_CASE("fast arithmetic and small caches: the same bits for any chunks and threads", "[model]") {
+    auto c = test::odd_config();
+    c.heads = 2, c.width = 2 * 33, c.inner_width = 131;
+    const test::random_weights weights(c);
+    const auto ids = test::random_ids(c, 90);
+    using gpt2::arithmetic, gpt2::storage, gpt2::detail::kernels::format;
+    for (const storage kept : {storage::f32, storage::bf16, storage::int8}) {
+        const auto model = weights.model(c, kept);
+        const auto exact = test::logits_of(model, ids, 90);
+        for (const auto& set : gpt2::detail::kernels::available())
+            for (const auto rule : {arithmetic::reproducible, arithmetic::fast})
+                for (const format cache : {format::f32, format::f16, format::bf16}) {
+                    INFO(set.name << ", storage " << int(kept) << ", fast " << int(rule)
+                                  << ", cache " << int(cache));
+                    const gpt2::execution how{&set, rule, cache};
+                    const auto whole = test::logits_of(model, ids, 90, 1, how);
+                    CHECK(same_bits(whole, exact) ==
+                          (cache == format::f32 && (rule == arithmetic::reproducible ||
+                                                    kept != storage::bf16 || !set.bfloat_product)));
+                    double off = 0, square = 0;
+                    for (std::size_t i = 0; i < whole.size(); ++i)
+                        off += std::pow(whole[i] - exact[i], 2), square += std::pow(exact[i], 2);
+                    CHECK(std::sqrt(off / square) < 0.05);
+                    for (const std::size_t chunk : {1u, 2u, 7u, 31u, 33u})
+                        CHECK(same_bits(whole, test::logits_of(model, ids, chunk,
+                                                               unsigned(1 + chunk % 3), how)));
+                }
     }
 }
 

@@ -31,27 +31,6 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
-/// x in 8 bits, in memory of its own.
-struct rounded_rows {
-    rounded_rows(const kernel_set& set, format f, const std::vector<float>& x, std::size_t rows,
-                 std::size_t depth)
-        : blocks(block_count(f, depth)),
-          groups(blocks * (block_depth(f) / group_depth(f))),
-          values(rows * blocks * block_depth(f)),
-          scales(rows * blocks),
-          sums(rows * groups) {
-        for (std::size_t r = 0; r < rows; ++r)
-            set.quantise(x.data() + r * (depth + 3), depth, f, r, view(f));
-    }
-    quantised_rows view(format f) {
-        return {values.data(), scales.data(), sums.data(), blocks * block_depth(f), blocks, groups};
-    }
-    std::size_t blocks, groups;
-    std::vector<std::int8_t> values;
-    std::vector<float> scales;
-    std::vector<std::int32_t> sums;
-};
-
 /// A (depth, outputs) matrix of random numbers, packed.
 std::vector<std::uint8_t> packed_matrix(format f, std::size_t depth, std::size_t outputs) {
     const auto panels = (outputs + panel_width - 1) / panel_width, size = panel_bytes(f, depth);
@@ -69,10 +48,10 @@ struct shape {
     std::size_t rows, depth, outputs;
 };
 
-/// y (rows, outputs + 5) of a product by one set of kernels.
+/// y (rows, outputs + 5) of a product by one set of kernels, x rounded to bfloats if `fast`.
 std::vector<float> product(const kernel_set& set, const shape& s, const std::vector<float>& x,
                            format f, const std::vector<std::uint8_t>& w,
-                           const std::vector<float>& bias, bool accumulate) {
+                           const std::vector<float>& bias, bool accumulate, bool fast = false) {
     std::vector<float> y(s.rows * (s.outputs + 5), 12345);
     product_job job;
     job.x = x.data(), job.x_stride = s.depth + 3;
@@ -82,13 +61,14 @@ std::vector<float> product(const kernel_set& set, const shape& s, const std::vec
     job.rows = s.rows, job.depth = s.depth, job.outputs = s.outputs;
     job.last_panel = (s.outputs + panel_width - 1) / panel_width;
     job.accumulate = accumulate;
-    if (is_quantised(f)) {
-        rounded_rows rounded(set, f, x, s.rows, s.depth);
-        job.quantised = rounded.view(f);
-        set.product(job);
-    } else {
-        set.product(job);
+    gpt2::rounding_room room(s.rows, s.depth);
+    if (is_quantised(f) || fast) job.rounded = room.rows(f, s.depth);
+    for (std::size_t r = 0; r < s.rows; ++r) {
+        const float* row = x.data() + r * (s.depth + 3);
+        if (is_quantised(f)) set.quantise(row, s.depth, f, r, job.rounded);
+        if (fast) set.round(row, s.depth, job.rounded.bfloats(r));
     }
+    set.product(job);
     return y;
 }
 
@@ -123,6 +103,53 @@ TEST_CASE("products agree to the bit, and each row with itself alone", "[kernels
                     }
                 }
     CHECK(portable_set().name == "portable");
+}
+
+TEST_CASE("products of bfloats are right, and each row is the same alone", "[kernels]") {
+    for (const auto& set : available())
+        for (const std::size_t rows : {1u, 3u, 8u, 13u, 40u})
+            for (const std::size_t depth : {1u, 2u, 17u, 64u, 300u, 515u})
+                for (const std::size_t outputs : {1u, 16u, 50u, 161u}) {
+                    if (!set.bfloat_product) continue;
+                    INFO(set.name << ": " << rows << " rows, K " << depth << ", N " << outputs);
+                    const shape s{rows, depth, outputs};
+                    auto x = random(rows * (depth + 3));
+                    auto w = packed_matrix(format::bf16, depth, outputs);
+                    const auto bias = random((outputs + 15) / 16 * 16);
+                    for (float& value : x) value = widened(bfloat_bits{narrow_bfloat(value)});
+                    const auto exact =
+                        product(portable_set(), s, x, format::bf16, w, bias, rows == 3);
+                    if (depth % 2 > 0)  // what lies beside the last number is never looked at
+                        for (std::size_t p = 0; p < w.size(); p += panel_bytes(format::bf16, depth))
+                            for (std::size_t lane = 0; lane < panel_width; ++lane)
+                                reinterpret_cast<std::uint16_t*>(
+                                    &w[p])[panel_index(format::bf16, depth, lane)] = 0x7FC0;
+                    const auto y = product(set, s, x, format::bf16, w, bias, rows == 3, true);
+                    for (std::size_t i = 0; i < y.size(); ++i)
+                        REQUIRE(std::abs(y[i] - exact[i]) <= 1e-5f * std::max(1.0f, exact[i]));
+                    for (std::size_t r = 0; r < rows; ++r) {
+                        const std::vector<float> row(
+                            x.begin() + std::ptrdiff_t(r * (depth + 3)),
+                            x.begin() + std::ptrdiff_t((r + 1) * (depth + 3)));
+                        const auto alone = product(set, {1, depth, outputs}, row, format::bf16, w,
+                                                   bias, rows == 3, true);
+                        REQUIRE(std::memcmp(alone.data(), &y[r * (outputs + 5)],
+                                            outputs * sizeof(float)) == 0);
+                    }
+                }
+}
+
+TEST_CASE("rounding to bfloats is to the nearest, ties to even", "[kernels]") {
+    for (const auto& set : available()) {
+        if (!set.round) continue;
+        auto x = random(1000, 100);
+        x[0] = 0x1.01p0f, x[1] = 0x1.03p0f, x[2] = INFINITY, x[3] = -0.0f, x[4] = NAN;
+        std::vector<std::uint16_t> rounded(1008, 1);
+        set.round(x.data(), x.size(), rounded.data());
+        for (std::size_t i = 0; i < rounded.size(); ++i)
+            if (i != 4) CHECK(rounded[i] == (i < 1000 ? narrow_bfloat(x[i]) : 0));
+        CHECK(std::isnan(widened(bfloat_bits{rounded[4]})));
+    }
 }
 
 TEST_CASE("products are right within what the format can hold", "[kernels]") {
@@ -183,16 +210,17 @@ TEST_CASE("rows agree to the bit", "[kernels]") {
                 CHECK(same([&](auto& k, auto& y) {
                     k.layer_norm(x.data(), n, gain.data(), bias.data(), 1e-5, y.data());
                 }));
-                x.resize(n + 3);
                 for (const format f : {format::int8, format::int4}) {
-                    rounded_rows a(portable_set(), f, x, 1, n), b(set, f, x, 1, n);
-                    CHECK(a.values == b.values);
-                    CHECK(a.sums == b.sums);
-                    for (std::size_t i = 0; i < a.scales.size(); ++i)
+                    gpt2::rounding_room first(1, n), second(1, n);
+                    const auto a = first.rows(f, n), b = second.rows(f, n);
+                    portable_set().quantise(x.data(), n, f, 0, a);
+                    set.quantise(x.data(), n, f, 0, b);
+                    CHECK(std::memcmp(a.values, b.values, a.blocks * block_depth(f)) == 0);
+                    CHECK(std::memcmp(a.offsets, b.offsets, a.groups * sizeof *a.offsets) == 0);
+                    for (std::size_t i = 0; i < a.blocks; ++i)
                         CHECK((a.scales[i] == b.scales[i] ||
                                (std::isnan(a.scales[i]) && std::isnan(b.scales[i]))));
                 }
-                x.resize(n);
             }
         }
 }
@@ -246,8 +274,9 @@ TEST_CASE("exp and the normal distribution: errors over the floats", "[kernels]"
         float x[16];
         for (std::uint32_t i = 0; i < 16; ++i)
             x[i] = std::bit_cast<float>(static_cast<std::uint32_t>(bits + i * stride));
-        float e[16], t[16];
+        float e[16], t[16], below[16];
         portable::store(e, portable::exp(portable::load(x)));
+        portable::store(below, portable::exp_of_negative(portable::load(x)));
         portable::store(t, portable::normal_tail(portable::load(x)));
         for (std::size_t i = 0; i < 16; ++i) {
             if (std::isnan(x[i])) {
@@ -259,6 +288,7 @@ TEST_CASE("exp and the normal distribution: errors over the floats", "[kernels]"
                 CHECK(e[i] == INFINITY);
             else
                 exp_ulps = std::max(exp_ulps, ulps(e[i], want));
+            if (x[i] <= 0) CHECK(below[i] == (x[i] < -0x1.5d2p+6f ? 0 : e[i]));
             const double tail = std::erfc(std::abs(double(x[i])) / std::sqrt(2.0)) / 2;
             if (tail > 0x1p-126) tail_ulps = std::max(tail_ulps, ulps(t[i], tail));
         }

@@ -1,6 +1,7 @@
 // Which tokens stay, against HF transformers' own logits processors in float32: the vectors of
 // tests/reference/make_sampler.py.
 #include "../support/files.hpp"
+#include "left.hpp"
 
 #include <gpt2/sampler.hpp>
 
@@ -25,9 +26,7 @@ std::vector<gpt2::token_id> kept(const std::vector<float>& logits, const gpt2::s
     list.start(logits, gpt2::detail::best_token(logits, 0));
     for (const auto& filter : gpt2::detail::filters)
         if (filter.is_on(how)) filter.apply(how, list);
-    list.keep_if([](std::size_t) { return true; },
-                 [&](std::size_t i) { return std::isfinite(list.scores[i]); });
-    return list.ids;
+    return test::left(list, how);
 }
 
 gpt2::sampling read_settings(std::istream& line) {

@@ -113,10 +113,9 @@ using gpt2::detail::kernels::kernel_set;
 template <class Scalar>
 std::vector<Scalar> logits_of(const gpt2::basic_model<Scalar>& model,
                               const std::vector<gpt2::token_id>& ids, std::size_t chunk,
-                              unsigned threads = 1,
-                              const kernel_set& kernels = gpt2::detail::kernels::best()) {
+                              unsigned threads = 1, const gpt2::execution& how = {}) {
     gpt2::thread_pool pool(threads);
-    gpt2::state<Scalar> state(model.config(), pool, kernels);
+    gpt2::state<Scalar> state(model.config(), pool, how);
     const auto vocabulary = model.config().vocabulary_size;
     std::vector<Scalar> logits(ids.size() * vocabulary);
     for (std::size_t first = 0; first < ids.size(); first += chunk) {

@@ -76,14 +76,14 @@ private:
         for (std::size_t depth = 0; low != high; ++depth) {
             if (low->content.size() == depth) found = &*low++;
             if (at + depth == text.size()) break;
-            const auto byte = static_cast<unsigned char>(text[at + depth]);
-            const auto at_depth = [depth](const added_token& token) {
-                return static_cast<unsigned char>(token.content[depth]);
+            const auto first_from = [&, low, high](int byte) {
+                return std::partition_point(low, high, [&](const added_token& token) {
+                    return static_cast<unsigned char>(token.content[depth]) < byte;
+                });
             };
-            low =
-                std::partition_point(low, high, [&](const auto& t) { return at_depth(t) < byte; });
-            high =
-                std::partition_point(low, high, [&](const auto& t) { return at_depth(t) == byte; });
+            const int byte = static_cast<unsigned char>(text[at + depth]);
+            low = first_from(byte);
+            high = first_from(byte + 1);
         }
         return found;
     }

@@ -209,7 +209,8 @@ inline void merge_short(const merge_rules& rules, std::string_view part,
         if (i > 0) ranks[i - 1] = rules.ranks.find(ids[i - 1], ids[i]);
         if (i + 1 < count) ranks[i] = rules.ranks.find(ids[i], ids[i + 1]);
     }
-    out.insert(out.end(), ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count));
+    out.resize(out.size() + count);
+    std::copy_n(ids.data(), count, out.data() + out.size() - count);
 }
 
 /// Merges long parts in O(n log n): a list of what is left, linked both ways, and a heap of pairs

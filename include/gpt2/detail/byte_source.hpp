@@ -40,9 +40,9 @@ namespace detail {
 [[gnu::cold]] inline std::string shown(const std::filesystem::path& path) {
     constexpr std::size_t longest = 160;
     const std::u8string text = path.u8string();
-    std::string out(text.begin(), text.end());
-    const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-    if (std::any_of(out.begin(), out.end(), control)) return detail::printable(out, 60);
+    std::string out(reinterpret_cast<const char*>(text.data()), text.size());
+    const auto plain = [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; };
+    if (!all_bytes(out, plain)) return printable(out, 60);
     if (out.size() <= longest) return out;
     std::size_t cut = out.size() - longest;
     while (cut < out.size() && (static_cast<unsigned char>(out[cut]) & 0xC0) == 0x80) ++cut;
@@ -84,8 +84,8 @@ private:
     /// Delivers at least one byte from `offset` on, or 0 at the end; `out` is not empty.
     virtual std::size_t read_some(std::uint64_t offset, std::span<std::byte> out) const = 0;
 
-    [[noreturn]] void fail_short(std::uint64_t offset, std::size_t wanted,
-                                 std::uint64_t end) const {
+    [[noreturn, gnu::noinline, gnu::cold]] void fail_short(std::uint64_t offset, std::size_t wanted,
+                                                           std::uint64_t end) const {
         fail(errc::truncated, name_, {wanted, " bytes at offset ", offset},
              {"an end after ", end, " bytes"});
     }
@@ -171,7 +171,8 @@ private:
         int number() const noexcept { return number_; }
 
     private:
-        [[noreturn]] static void fail_open(const std::string& where, int problem) {
+        [[noreturn, gnu::noinline, gnu::cold]] static void fail_open(const std::string& where,
+                                                                     int problem) {
             if (problem == ENOENT || problem == ENOTDIR)
                 fail(errc::not_found, where, "no such file");
             if (problem == ENXIO) fail(errc::not_regular_file, where, "a regular file", "a socket");

@@ -28,8 +28,8 @@ namespace detail {
 /// Throws errc::unsupported unless the file describes a GPT-2 with a language model's head (or the
 /// bare body, whose head is the token embedding).
 [[gnu::cold]] inline void refuse_foreign_model(const json_fields& file) {
-    static constexpr std::array<std::string_view, 3> known = {"GPT2LMHeadModel", "GPT2Model",
-                                                              "GPT2DoubleHeadsModel"};
+    static constexpr std::string_view known[] = {"GPT2LMHeadModel", "GPT2Model",
+                                                 "GPT2DoubleHeadsModel"};
     const bool named = file.given("model_type");
     if (named && *file.text("model_type") != "gpt2")
         fail(errc::unsupported, file.where(),
@@ -47,7 +47,7 @@ namespace detail {
         std::string_view architecture = *item.text();
         for (const std::string_view framework : {"TF", "Flax"})
             if (architecture.starts_with(framework)) architecture.remove_prefix(framework.size());
-        if (std::find(known.begin(), known.end(), architecture) == known.end())
+        if (!is_one_of(known, architecture))
             fail(errc::unsupported, file.where(),
                  {"architecture ", printable(architecture, 60), " is not a GPT-2 language model"});
     }

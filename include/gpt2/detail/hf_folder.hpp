@@ -65,12 +65,15 @@ inline std::string canonical_name(std::string_view stored) {
 /// Adds the tensors of one file under their canonical names. Throws errc::duplicate_tensor when
 /// two spellings name one tensor, errc::unsupported for adapters and packed quantised weights.
 [[gnu::cold]] inline void add_canonical(std::vector<stored_tensor> tensors, weight_store& store) {
-    static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> foreign{{
+    struct foreign_part {
+        std::string_view part, meaning;
+    };
+    static constexpr foreign_part foreign[] = {
         {".lora_", "a LoRA adapter"},
         {".qweight", "packed quantised weights"},
         {".SCB", "packed quantised weights"},
         {".absmax", "packed quantised weights"},
-    }};
+    };
     for (stored_tensor& tensor : tensors) {
         const std::string where = text_of({tensor.file(), ": ", shown_name(tensor.name())});
         for (const auto& [part, meaning] : foreign)
@@ -92,7 +95,7 @@ inline bool is_plain_name(std::string_view name) {
         return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
                c == '-' || c == '_' || c == '.' || c == '+';
     };
-    if (!std::all_of(name.begin(), name.end(), harmless)) return false;
+    if (!all_bytes(name, harmless)) return false;
     std::string stem(name.substr(0, name.find('.')));
     for (char& c : stem)
         if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
@@ -107,9 +110,10 @@ struct index_limits {
     static constexpr std::size_t shards = 256;  ///< all of them stay open
 };
 
-/// model.safetensors.index.json: for every shard, the names it must hold. Throws errc::bad_json,
-/// errc::bad_weights, errc::path_not_allowed, errc::limit_exceeded, errc::unsupported.
-using shard_map = std::map<std::string, std::set<std::string>>;
+/// model.safetensors.index.json: for every shard, the names it must hold, views into `document`.
+/// Throws errc::bad_json, errc::bad_weights, errc::path_not_allowed, errc::limit_exceeded,
+/// errc::unsupported.
+using shard_map = std::map<std::string_view, std::set<std::string_view>>;
 [[gnu::cold]] inline shard_map read_index(const json_value& document, const std::string& where) {
     const json_fields file(document, where, errc::bad_weights);
     const auto* map = file.find("weight_map");
@@ -138,13 +142,13 @@ using shard_map = std::map<std::string, std::set<std::string>>;
     for (const auto& [name, expected] : shards) {
         files.push_back(entry_of(folder, name));
         auto contents = read_safetensors(std::make_shared<file_source>(files.back()));
-        std::set<std::string> found;
+        std::set<std::string_view> found;
         for (const stored_tensor& tensor : contents.tensors) found.insert(tensor.name());
-        for (const std::string& tensor : expected)
+        for (const std::string_view tensor : expected)
             if (!found.contains(tensor))
                 fail(errc::missing_tensor, shown(files.back()),
                      {"the index promises ", shown_name(tensor), ", the shard has none"});
-        for (const std::string& tensor : found)
+        for (const std::string_view tensor : found)
             if (!expected.contains(tensor))
                 fail(errc::bad_weights, shown(files.back()),
                      {"the index does not name ", shown_name(tensor)});
@@ -182,15 +186,15 @@ using shard_map = std::map<std::string, std::set<std::string>>;
         add_canonical(read_safetensors(source).tensors, *store);
     } else if (has_entry(folder, index)) {
         const auto path = entry_of(folder, index);
-        read_shards(folder, read_index(read_json(path, index_limits::json), shown(path)), *store,
-                    contents.weight_files);
+        const json_value document = read_json(path, index_limits::json);
+        read_shards(folder, read_index(document, shown(path)), *store, contents.weight_files);
     } else {
         fail_no_weights(folder);
     }
-    const auto tensors = store->tensors();
-    contents.config.biases = std::any_of(tensors.begin(), tensors.end(), [](const auto& tensor) {
-        return tensor.name().ends_with(".bias") && !is_buffer(tensor.name());
-    });
+    contents.config.biases = false;
+    for (const stored_tensor& tensor : store->tensors())
+        if (tensor.name().ends_with(".bias") && !is_buffer(tensor.name()))
+            contents.config.biases = true;
     contents.weights = std::move(store);
 }
 

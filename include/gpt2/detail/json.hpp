@@ -5,13 +5,12 @@
 // gpt2::error; messages never repeat raw bytes. `json_fields` reads members with their type and
 // range and never converts: 1e3 is not an integer, null is not a number.
 //
-// Before: detail/byte_source.hpp. Used by: detail/hf_config.hpp, detail/safetensors.hpp,
-// tokenizer_files.hpp.
+// Before: detail/byte_source.hpp, detail/json_lexer.hpp. Used by: detail/hf_config.hpp,
+// detail/safetensors.hpp, tokenizer_files.hpp.
 #pragma once
 
 #include "byte_source.hpp"
-
-#include <nlohmann/json.hpp>
+#include "json_lexer.hpp"
 
 #include <charconv>
 #include <cmath>
@@ -23,6 +22,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -58,13 +58,12 @@ protected:
     ~json_events() = default;
 };
 
-/// The grammar of JSON over the tokens of nlohmann's lexer, which knows numbers, escapes and UTF-8.
-/// (Its parser asks for its document type, with which every user of this library would compile two
-/// seconds longer.) Nothing recurses.
+/// The grammar of JSON. Nothing recurses. (nlohmann/json would do, but every user of this library
+/// would compile two seconds longer; the tests hold this reader to it.)
 class json_reader {
 public:
     json_reader(std::string_view text, std::string_view where, json_events& events)
-        : where_(where), events_(events), lexer_({text.data(), text.data() + text.size()}) {}
+        : where_(where), events_(events), lexer_(text) {}
 
     /// Reads the whole text, which is one value.
     void read() {
@@ -80,26 +79,17 @@ public:
                 take_key();
             }
         }
-        if (token_ != token::end_of_input) fail_here();
+        if (token_ != token::end) fail_here();
     }
 
 private:
-    /// What the lexer asks of a document type.
-    struct number_types {
-        using number_integer_t = std::int64_t;
-        using number_unsigned_t = std::uint64_t;
-        using number_float_t = double;
-        using string_t = std::string;
-    };
-    using characters = nlohmann::detail::iterator_input_adapter<const char*>;
-    using lexer = nlohmann::detail::lexer<number_types, characters>;
-    using token = lexer::token_type;
+    using token = json_token;
 
     void next() { token_ = lexer_.scan(); }
 
-    [[noreturn]] void fail_here(std::string_view expected = "valid JSON") const {
-        fail(errc::bad_json, where_, expected,
-             {"an error at byte ", lexer_.get_position().chars_read_total});
+    [[noreturn, gnu::noinline, gnu::cold]] void fail_here(
+        std::string_view expected = "valid JSON") const {
+        fail(errc::bad_json, where_, expected, {"an error at byte ", lexer_.position()});
     }
 
     /// Enters the object or array that begins here and looks at what it begins with.
@@ -124,30 +114,29 @@ private:
         open_.pop_back();
     }
     void take_key() {
-        if (token_ != token::value_string) fail_here();
-        events_.key(lexer_.get_string());
+        if (token_ != token::string) fail_here();
+        events_.key(lexer_.text());
         next();
-        if (token_ != token::name_separator) fail_here();
+        if (token_ != token::colon) fail_here();
         next();
     }
     void take_scalar() {
         switch (token_) {
-            case token::literal_null:
+            case token::null:
                 return events_.null();
-            case token::literal_true:
+            case token::yes:
                 return events_.boolean(true);
-            case token::literal_false:
+            case token::no:
                 return events_.boolean(false);
-            case token::value_string:
-                return events_.string(lexer_.get_string());
-            case token::value_unsigned:
-                return events_.whole_number(lexer_.get_number_unsigned());
-            case token::value_integer:
-                return events_.negative_number(lexer_.get_number_integer());
-            case token::value_float:
-                if (!std::isfinite(lexer_.get_number_float()))
-                    fail_here("numbers within the range of double");
-                return events_.real_number(lexer_.get_number_float());
+            case token::string:
+                return events_.string(lexer_.text());
+            case token::whole_number:
+                return events_.whole_number(lexer_.whole());
+            case token::negative_number:
+                return events_.negative_number(lexer_.negative());
+            case token::real_number:
+                if (!std::isfinite(lexer_.real())) fail_here("numbers within the range of double");
+                return events_.real_number(lexer_.real());
             default:
                 fail_here();
         }
@@ -156,7 +145,7 @@ private:
     bool go_on() {
         for (next(); !open_.empty(); next()) {
             const bool in_object = open_.back() == '{';
-            if (token_ == token::value_separator) {
+            if (token_ == token::comma) {
                 next();
                 if (in_object) take_key();
                 return true;
@@ -169,8 +158,8 @@ private:
 
     std::string_view where_;
     json_events& events_;
-    lexer lexer_;
-    token token_ = token::uninitialized;
+    json_lexer lexer_;
+    token token_ = token::end;
     std::string open_;  // a brace or bracket for each container around here
 };
 
@@ -298,6 +287,13 @@ inline json_value parse_json(std::string_view text, std::string_view where,
 /// The document in a file; also throws as read_text does.
 inline json_value read_json(const std::filesystem::path& path, json_limits limits = {}) {
     return parse_json(read_text(path, limits.bytes), shown(path), limits);
+}
+
+/// Whether a text is one of these.
+inline bool is_one_of(std::span<const std::string_view> texts, std::string_view wanted) {
+    for (const std::string_view text : texts)
+        if (text == wanted) return true;
+    return false;
 }
 
 /// A number for messages, as the shortest text that reads back as it and shows that it is real.

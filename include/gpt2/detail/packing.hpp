@@ -67,7 +67,7 @@ inline void pack_rows(const float* rows, kernels::format f, std::size_t first, s
         auto* out = reinterpret_cast<std::uint16_t*>(panel) + first * width;
         for (std::size_t k = 0; k < depth; ++k)
             for (std::size_t i = 0; i < width; ++i)
-                out[(k / 2 * width + i) * 2 + k % 2] = narrow_bfloat(rows[k * width + i]);
+                out[kernels::panel_index(f, k, i)] = narrow_bfloat(rows[k * width + i]);
     } else {
         const auto& set = kernels::best();
         const std::size_t step = kernels::block_depth(f);
@@ -170,9 +170,9 @@ inline float packed_value(const std::uint8_t* panel, kernels::format f, std::siz
         case format::f32:
             break;
         case format::f16:
-            return widened(half_bits{halves[k * width + lane]});
+            return widened(half_bits{halves[kernels::panel_index(f, k, lane)]});
         case format::bf16:
-            return widened(bfloat_bits{halves[(k / 2 * width + lane) * 2 + k % 2]});
+            return widened(bfloat_bits{halves[kernels::panel_index(f, k, lane)]});
         case format::int8: {
             const int q = weights[(at / 4 * width + lane) * 4 + at % 4] - kernels::weight_offset;
             return static_cast<float>(q) * reinterpret_cast<const float*>(block)[lane];
@@ -192,12 +192,13 @@ inline float packed_value(const std::uint8_t* panel, kernels::format f, std::siz
 /// Column n of a packed matrix: (K).
 template <class Scalar>
 void unpack_column(const packed_matrix<Scalar>& packed, std::size_t n, Scalar* out) {
-    const std::uint8_t* panel = packed.panel(n / panel_width);
+    const auto panels = packed.view();
     for (std::size_t k = 0; k < packed.depth(); ++k)
         if constexpr (std::is_same_v<Scalar, float>)
-            out[k] = packed_value(panel, packed.stored(), k, n % panel_width);
+            out[k] =
+                packed_value(panels.panel(n / panel_width), packed.stored(), k, n % panel_width);
         else
-            out[k] = packed.view()(k, n);
+            out[k] = panels.row(k, n / panel_width)[n % panel_width];
 }
 
 /// A stored vector of `size` numbers, padded with zeros to a multiple of 16; `missing` in every

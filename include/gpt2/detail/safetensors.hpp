@@ -16,7 +16,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -56,7 +55,7 @@ public:
     explicit safetensors_header(const std::string& where) : where_(where) {}
 
     std::vector<safetensors_entry> entries;
-    std::map<std::string, std::string> metadata;
+    json_value::object metadata;
 
     void null() override { refuse("null"); }
     void boolean(bool) override { refuse("true or false"); }
@@ -83,7 +82,7 @@ public:
     }
     void string(std::string& value) override {
         if (place_ == place::metadata) {
-            metadata_value_->assign(value);
+            *metadata_value_ = json_value(std::move(value));
         } else if (place_ == place::tensor && field_ == "dtype") {
             entries.back().type = type_named(value);
             entries.back().has_type = true;
@@ -222,7 +221,7 @@ private:
     bool in_metadata_ = false;
     bool had_metadata_ = false;
     std::string field_;
-    std::string* metadata_value_ = nullptr;
+    json_value* metadata_value_ = nullptr;
 };
 
 /// Names the file when its first bytes are those of something else that lands in model folders.
@@ -325,7 +324,7 @@ private:
 /// The contents of one file: tensors in the order of their values, and `__metadata__`.
 struct safetensors_file {
     std::vector<stored_tensor> tensors;
-    std::map<std::string, std::string> metadata;
+    json_value::object metadata;  ///< strings by name
 };
 
 /// Reads the header of `file`, nothing else. Throws errc::truncated, errc::limit_exceeded,
@@ -349,8 +348,8 @@ struct safetensors_file {
     contents.metadata = std::move(header.metadata);
     contents.tensors.reserve(header.entries.size());
     for (auto* entry : order)
-        contents.tensors.emplace_back(std::move(entry->name), entry->type, std::move(entry->shape),
-                                      file, header_end + entry->begin);
+        contents.tensors.push_back({std::move(entry->name), entry->type, std::move(entry->shape),
+                                    file, header_end + entry->begin});
     return contents;
 }
 

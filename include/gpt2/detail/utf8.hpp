@@ -10,6 +10,7 @@
 #include "../core.hpp"
 
 #include <cstddef>
+#include <string>
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail {
@@ -51,6 +52,28 @@ constexpr utf8_step read_utf8_before(const char* begin, const char* at) {
         if (step.what == utf8_step::kind::whole && step.size == size) return step;
     }
     return {utf8_step::kind::broken, 1, 0};
+}
+
+/// Appends the character; `point` is no surrogate and at most U+10FFFF.
+inline void append_utf8(std::string& text, char32_t point) {
+    const auto tail = [&](int shift) {
+        text += static_cast<char>(0x80 | ((point >> shift) & 0x3F));
+    };
+    if (point < 0x80) {
+        text += static_cast<char>(point);
+    } else if (point < 0x800) {
+        text += static_cast<char>(0xC0 | point >> 6);
+        tail(0);
+    } else if (point < 0x10000) {
+        text += static_cast<char>(0xE0 | point >> 12);
+        tail(6);
+        tail(0);
+    } else {
+        text += static_cast<char>(0xF0 | point >> 18);
+        tail(12);
+        tail(6);
+        tail(0);
+    }
 }
 
 }  // namespace detail

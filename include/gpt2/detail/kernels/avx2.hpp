@@ -9,6 +9,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -37,6 +38,7 @@ inline constexpr int tile_rows = 6, tile_panels = 1, stream_panels = 4;
 
 GPT2_WORD vec set(float a) { return {_mm256_set1_ps(a), _mm256_set1_ps(a)}; }
 GPT2_WORD vec load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+GPT2_WORD void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 GPT2_WORD void store(float* p, vec a) {
     _mm256_storeu_ps(p, a.low);
     _mm256_storeu_ps(p + 8, a.high);
@@ -115,6 +117,29 @@ GPT2_WORD ivec half_of(ivec a) {
 }
 GPT2_WORD ivec sub(ivec a, ivec b) {
     return {_mm256_sub_epi32(a.low, b.low), _mm256_sub_epi32(a.high, b.high)};
+}
+GPT2_WORD ivec add(ivec a, ivec b) {
+    return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
+}
+GPT2_WORD ivec max(ivec a, ivec b) {
+    return {_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
+}
+GPT2_WORD ivec magnitude(vec a) {
+    const __m256i most = _mm256_set1_epi32(0x7FFFFFFF);
+    return {_mm256_and_si256(_mm256_castps_si256(a.low), most),
+            _mm256_and_si256(_mm256_castps_si256(a.high), most)};
+}
+GPT2_WORD std::int32_t max_of(ivec a) {
+    const __m256i eight = _mm256_max_epi32(a.low, a.high);
+    __m128i x = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
+}
+GPT2_WORD std::int32_t sum_of(ivec a) {
+    const __m256i eight = _mm256_add_epi32(a.low, a.high);
+    __m128i x = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
 }
 GPT2_WORD ivec set_int(std::int32_t a) { return {_mm256_set1_epi32(a), _mm256_set1_epi32(a)}; }
 GPT2_WORD void store(std::int32_t* p, ivec a) {

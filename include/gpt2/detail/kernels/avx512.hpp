@@ -4,17 +4,19 @@
 // Before: portable.hpp, which says what each word means.
 #pragma once
 
+#include "avx2.hpp"
 #include "panel.hpp"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
-#define GPT2_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,fma")))
+#define GPT2_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,f16c,fma")))
 #define GPT2_WORD GPT2_TARGET GPT2_FORCE_INLINE
 
 namespace gpt2::inline GPT2_ABI {
@@ -29,8 +31,8 @@ struct wide {
     __m512d low, high;
 };
 
-// Three panels of eight rows fill 24 of the 32 registers; a single row reads eight streams.
-inline constexpr int tile_rows = 8, tile_panels = 3, stream_panels = 8;
+// Three panels of eight rows fill 24 of the 32 registers; a single row reads four streams.
+inline constexpr int tile_rows = 8, tile_panels = 3, stream_panels = 4;
 
 // Some intrinsics begin with an undefined register, at which gcc warns; masked, they do not.
 inline constexpr __mmask16 every = 0xFFFF;
@@ -38,6 +40,7 @@ inline constexpr __mmask16 every = 0xFFFF;
 GPT2_WORD __mmask16 first_lanes(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
 GPT2_WORD vec set(float a) { return _mm512_set1_ps(a); }
 GPT2_WORD vec load(const float* p) { return _mm512_loadu_ps(p); }
+GPT2_WORD void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 GPT2_WORD void store(float* p, vec a) { _mm512_storeu_ps(p, a); }
 GPT2_WORD vec load_first(const float* p, std::size_t n) {
     return _mm512_maskz_loadu_ps(first_lanes(n), p);
@@ -81,6 +84,16 @@ GPT2_WORD vec scale_exponent(vec a, ivec n) {
 }
 GPT2_WORD ivec half_of(ivec a) { return _mm512_maskz_srai_epi32(every, a, 1); }
 GPT2_WORD ivec sub(ivec a, ivec b) { return _mm512_sub_epi32(a, b); }
+GPT2_WORD ivec add(ivec a, ivec b) { return _mm512_add_epi32(a, b); }
+GPT2_WORD ivec max(ivec a, ivec b) { return _mm512_maskz_max_epi32(every, a, b); }
+GPT2_WORD ivec magnitude(vec a) {
+    return _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7FFFFFFF));
+}
+GPT2_WORD avx2::ivec halves(ivec a) {
+    return {_mm512_maskz_extracti32x8_epi32(255, a, 0), _mm512_maskz_extracti32x8_epi32(255, a, 1)};
+}
+GPT2_WORD std::int32_t max_of(ivec a) { return avx2::max_of(halves(a)); }
+GPT2_WORD std::int32_t sum_of(ivec a) { return avx2::sum_of(halves(a)); }
 GPT2_WORD ivec set_int(std::int32_t a) { return _mm512_set1_epi32(a); }
 GPT2_WORD void store(std::int32_t* p, ivec a) { _mm512_storeu_si512(p, a); }
 GPT2_WORD void store_bytes(std::int8_t* p, ivec a) {

@@ -8,7 +8,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
-#define GPT2_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vnni,fma")))
+#define GPT2_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,f16c,avx512vnni,fma")))
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail::kernels::avx512::vnni {

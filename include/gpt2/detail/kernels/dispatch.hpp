@@ -3,8 +3,10 @@
 // Before: portable.hpp and the headers of the instruction sets. After: ops.hpp, which calls them.
 #pragma once
 
+#include "amx.hpp"
 #include "avx2.hpp"
 #include "avx512.hpp"
+#include "avx512_bf16.hpp"
 #include "avx512_vnni.hpp"
 #include "neon.hpp"
 #include "neon_dot.hpp"
@@ -30,12 +32,19 @@ struct kernel_set {
     void (*gated)(float* x, std::size_t n, float a, float b);
     void (*gelu)(float* x, std::size_t n);
     void (*quantise)(const float* x, std::size_t n, format f, std::size_t row,
-                     const quantised_rows& out);
+                     const rounded_rows& out);
     void (*pack_int8)(const float* block, std::uint8_t* out);
     void (*pack_int4)(const float* block, std::uint8_t* out);
+    // x rounded to bfloats, and products of those, with weights (all of K at once) and others: null
+    // where the machine has no such instructions.
+    void (*round)(const float* x, std::size_t n, std::uint16_t* out) = nullptr;
+    void (*bfloat_product)(const product_job&) = nullptr;
+    void (*bfloat_linear)(const product_job&) = nullptr;
 
     void product(const product_job& job) const {
-        is_quantised(job.weights) ? integer_product(job) : float_product(job);
+        if (is_quantised(job.weights)) return integer_product(job);
+        if (!job.rounded.values) return float_product(job);
+        job.linear ? bfloat_linear(job) : bfloat_product(job);
     }
 };
 
@@ -54,10 +63,25 @@ inline const std::vector<kernel_set>& available() {
         if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq")) {
             auto set = GPT2_KERNEL_SET("avx512", avx512, avx2::integer_product);
+            auto vnni = set;
+            vnni.name = "avx512_vnni";
+            vnni.integer_product = avx512::vnni::integer_product;
+            auto bf16 = vnni;
+            bf16.name = "avx512_bf16";
+            bf16.round = avx512::bf16::round;
+            bf16.bfloat_product = bf16.bfloat_linear = avx512::bf16::product;
+            auto amx = bf16;
+            amx.name = "amx";
+            amx.tile_panels = 2;
+            amx.integer_product = [](const product_job& job) {
+                job.rows == 1 ? avx512::vnni::integer_product(job)
+                              : avx512::amx::integer_product<avx512::amx::unit>(job);
+            };
+            amx.bfloat_linear = avx512::amx::bfloat_product<avx512::amx::unit>;
+            if (avx512::amx::usable()) list.push_back(amx);
             if (__builtin_cpu_supports("avx512vnni")) {
-                list.push_back(set);
-                list.back().name = "avx512_vnni";
-                list.back().integer_product = avx512::vnni::integer_product;
+                if (__builtin_cpu_supports("avx512bf16")) list.push_back(bf16);
+                list.push_back(vnni);
             }
             list.push_back(set);
         }

@@ -46,21 +46,22 @@ GPT2_TARGET GPT2_FORCE_INLINE void add_dots(ivec (&sum)[Rows][Panels], const std
 }
 
 /// The exact sums of group g of a block, for rows r … and the block's panels.
-template <format Format, bool Halves, int Rows, int Panels>
+template <format Format, int Rows, int Panels>
 GPT2_TARGET GPT2_FORCE_INLINE void group_sums(const product_job& job, const integer_block& block,
                                               std::size_t g, std::size_t r,
                                               ivec (&sum)[Rows][Panels]) {
     constexpr std::size_t depth = block_depth(Format), group = group_depth(Format);
-    const quantised_rows& q = job.quantised;
+    const rounded_rows& x = job.rounded;
     GPT2_UNROLL
     for (int i = 0; i < Rows; ++i) {
-        const auto row = (r + static_cast<std::size_t>(i)) * q.groups;
-        const auto x_sum = q.sums[row + block.index * (depth / group) + g];
+        const auto row = (r + static_cast<std::size_t>(i)) * x.groups;
+        const auto offset = x.offsets[row + block.index * (depth / group) + g];
         GPT2_UNROLL
-        for (int j = 0; j < Panels; ++j) sum[i][j] = set_int(-weight_offset * x_sum);
+        for (int j = 0; j < Panels; ++j) sum[i][j] = set_int(offset);
     }
-    constexpr std::size_t bytes = group * panel_width / (Halves ? 2 : 1);
-    add_dots<Halves, group>(sum, q.values + r * q.depth + block.index * depth + g * group, q.depth,
+    constexpr bool halves = Format == format::int4;
+    constexpr std::size_t bytes = group * panel_width / (halves ? 2 : 1);
+    add_dots<halves, group>(sum, x.bytes(r) + block.index * depth + g * group, x.stride,
                             block.bytes + g * bytes, block.bytes_stride);
 }
 
@@ -71,15 +72,15 @@ GPT2_TARGET GPT2_FORCE_INLINE vec group_scales(const std::uint8_t* scales, std::
     return load_bfloat(reinterpret_cast<const std::uint16_t*>(scales) + g * panel_width);
 }
 
-/// y = fma(the block's sums, their scales, y) for rows r … r+Rows-1 and panels p … p+Panels-1.
-template <format Format, bool Halves, int Rows, int Panels>
-GPT2_TARGET inline void add_block(const product_job& job, const integer_block& block, std::size_t r,
-                                  std::size_t p) {
+/// y = fma(the block's sums, their scales, y) for rows r … r+Rows-1 and `Panels` panels p, p+gap ….
+template <format Format, int Rows, int Panels>
+GPT2_TARGET GPT2_FORCE_INLINE void add_block(const product_job& job, const integer_block& block,
+                                             std::size_t r, std::size_t p) {
     constexpr std::size_t groups = block_depth(Format) / group_depth(Format);
     static_assert(groups == 1 || groups == 2);
     ivec sum[Rows][Panels];
     vec total[Rows][Panels];
-    group_sums<Format, Halves>(job, block, 0, r, sum);
+    group_sums<Format>(job, block, 0, r, sum);
     GPT2_UNROLL
     for (int j = 0; j < Panels; ++j) {
         const auto* scales = block.scales + static_cast<std::size_t>(j) * block.scales_stride;
@@ -88,7 +89,7 @@ GPT2_TARGET inline void add_block(const product_job& job, const integer_block& b
             total[i][j] = mul(to_float(sum[i][j]), group_scales<Format>(scales, 0));
     }
     if constexpr (groups == 2) {
-        group_sums<Format, Halves>(job, block, 1, r, sum);
+        group_sums<Format>(job, block, 1, r, sum);
         GPT2_UNROLL
         for (int j = 0; j < Panels; ++j) {
             const auto* scales = block.scales + static_cast<std::size_t>(j) * block.scales_stride;
@@ -98,79 +99,51 @@ GPT2_TARGET inline void add_block(const product_job& job, const integer_block& b
                     fma(to_float(sum[i][j]), group_scales<Format>(scales, 1), total[i][j]);
         }
     }
+    const output_rows<Panels> y(job, block.index > 0, r, p);
+    const float* scales = job.rounded.scales + r * job.rounded.blocks + block.index;
+    const std::size_t blocks = job.rounded.blocks;
     GPT2_UNROLL
-    for (int i = 0; i < Rows; ++i) {
-        const auto row = r + static_cast<std::size_t>(i);
-        const vec scale = set(job.quantised.scales[row * job.quantised.blocks + block.index]);
-        float* y = job.y + row * job.y_stride;
+    for (std::size_t i = 0; i < Rows; ++i) {
+        const vec scale = set(scales[i * blocks]);
+        vec row[Panels];
+        y.start(i, row);
         GPT2_UNROLL
-        for (int j = 0; j < Panels; ++j) {
-            const auto at = p + static_cast<std::size_t>(j);
-            const vec before = block.index == 0 ? start_of(job, y, at)
-                                                : load_first(y + at * panel_width, job.width(at));
-            store_first(y + at * panel_width, fma(total[i][j], scale, before), job.width(at));
-        }
+        for (int j = 0; j < Panels; ++j) row[j] = fma(total[i][j], scale, row[j]);
+        y.store(i, row);
     }
 }
 
-/// The block `index` of panels p, p+1, … as it lies in memory.
+/// The block `index` of panels p, p+gap … as it lies in memory.
 template <format Format>
 GPT2_TARGET inline integer_block stored_block(const product_job& job, std::size_t p,
                                               std::size_t index) {
     const std::uint8_t* at = job.panel(p) + index * block_bytes(Format);
-    return {index, at, at + scale_bytes, job.panel_stride, job.panel_stride};
+    return {index, at, at + scale_bytes, job.gap * job.panel_stride, job.gap * job.panel_stride};
 }
 
-/// One row times the panels [first, last).
-template <format Format>
-GPT2_TARGET inline void integer_row(const product_job& job, std::size_t r, std::size_t first,
-                                    std::size_t last) {
-    constexpr bool halves = Format == format::int4;
-    std::size_t p = first;
-    for (; p + stream_panels <= last; p += stream_panels)
-        for (std::size_t index = 0; index < job.quantised.blocks; ++index)
-            add_block<Format, halves, 1, stream_panels>(job, stored_block<Format>(job, p, index), r,
-                                                        p);
-    for (; p < last; ++p)
-        for (std::size_t index = 0; index < job.quantised.blocks; ++index)
-            add_block<Format, halves, 1, 1>(job, stored_block<Format>(job, p, index), r, p);
+/// Rows [r, end), whole tiles of `Rows`, times the panels [first, last), `Panels` at once; gives
+/// the first panel that is left.
+template <format Format, int Rows, int Panels>
+GPT2_TARGET inline std::size_t integer_tiles(const product_job& job, std::size_t r, std::size_t end,
+                                             std::size_t first, std::size_t last) {
+    const product_job part = job.spread(first, last, Panels);
+    for (std::size_t p = part.first_panel; p < part.last_panel; ++p)
+        for (std::size_t row = r; row < end; row += Rows)
+            for (std::size_t index = 0; index < part.rounded.blocks; ++index)
+                add_block<Format, Rows, Panels>(part, stored_block<Format>(part, p, index), row, p);
+    return first + part.gap * Panels;
 }
 
-/// The first `rows` rows, a whole number of tiles, times panels p … p+tile_panels-1. Halves are
-/// unpacked once for all rows.
-template <format Format>
-GPT2_TARGET inline void integer_tiles(const product_job& job, std::size_t rows, std::size_t p) {
-    constexpr std::size_t unpacked_bytes = block_depth(Format) * panel_width;
-    alignas(64) std::uint8_t unpacked[static_cast<std::size_t>(tile_panels) * unpacked_bytes];
-    for (std::size_t index = 0; index < job.quantised.blocks; ++index) {
-        auto block = stored_block<Format>(job, p, index);
-        if constexpr (Format == format::int4) {
-            for (std::size_t j = 0; j < static_cast<std::size_t>(tile_panels); ++j)
-                for (std::size_t i = 0; i < unpacked_bytes; i += 128) {
-                    const auto both = load_bytes(block.bytes + j * block.bytes_stride + i / 2);
-                    store_bytes(unpacked + j * unpacked_bytes + i, look_up(low_halves(both)));
-                    store_bytes(unpacked + j * unpacked_bytes + i + 64, look_up(high_halves(both)));
-                }
-            block.bytes = unpacked;
-            block.bytes_stride = unpacked_bytes;
-        }
-        for (std::size_t r = 0; r < rows; r += tile_rows)
-            add_block<Format, false, tile_rows, tile_panels>(job, block, r, p);
-    }
-}
-
-/// Whole tiles, then rows and panels that are left one by one.
+/// Whole tiles, then the rows and panels that are left, row by row. Halves take more registers.
 template <format Format>
 GPT2_TARGET inline void integer_products(const product_job& job) {
-    const std::size_t rows = job.rows / tile_rows * tile_rows;
+    constexpr int together = tile_panels - (Format == format::int4 && tile_panels > 1);
+    const std::size_t rows = job.rows / tile_rows * tile_rows, last = job.last_panel;
     std::size_t p = job.first_panel;
-    if (rows > 0)
-        for (; p + tile_panels <= job.last_panel; p += tile_panels)
-            integer_tiles<Format>(job, rows, p);
-    for (std::size_t r = 0; r < rows && p < job.last_panel; ++r)
-        integer_row<Format>(job, r, p, job.last_panel);
-    for (std::size_t r = rows; r < job.rows; ++r)
-        integer_row<Format>(job, r, job.first_panel, job.last_panel);
+    if (rows > 0) p = integer_tiles<Format, tile_rows, together>(job, 0, rows, p, last);
+    if constexpr (tile_panels > 1) integer_tiles<Format, 1, 1>(job, 0, rows, p, last);
+    p = integer_tiles<Format, 1, stream_panels>(job, rows, job.rows, job.first_panel, last);
+    if constexpr (stream_panels > 1) integer_tiles<Format, 1, 1>(job, rows, job.rows, p, last);
 }
 
 GPT2_TARGET inline void integer_product(const product_job& job) {

@@ -10,6 +10,7 @@
 #include <arm_neon.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -53,6 +54,7 @@ GPT2_WORD vec set(float a) {
 GPT2_WORD vec load(const float* p) {
     return each([&](int i) { return vld1q_f32(p + 4 * i); });
 }
+GPT2_WORD void prefetch(const void* p) { __builtin_prefetch(p); }
 GPT2_WORD void store(float* p, vec a) {
     for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.at[i]);
 }
@@ -124,6 +126,21 @@ GPT2_WORD ivec half_of(ivec a) {
 }
 GPT2_WORD ivec sub(ivec a, ivec b) {
     return each([&](int i) { return vsubq_s32(a.at[i], b.at[i]); });
+}
+GPT2_WORD ivec add(ivec a, ivec b) {
+    return each([&](int i) { return vaddq_s32(a.at[i], b.at[i]); });
+}
+GPT2_WORD ivec max(ivec a, ivec b) {
+    return each([&](int i) { return vmaxq_s32(a.at[i], b.at[i]); });
+}
+GPT2_WORD ivec magnitude(vec a) {
+    return each([&](int i) { return vreinterpretq_s32_f32(vabsq_f32(a.at[i])); });
+}
+GPT2_WORD std::int32_t max_of(ivec a) {
+    return vmaxvq_s32(vmaxq_s32(vmaxq_s32(a.at[0], a.at[1]), vmaxq_s32(a.at[2], a.at[3])));
+}
+GPT2_WORD std::int32_t sum_of(ivec a) {
+    return vaddvq_s32(vaddq_s32(vaddq_s32(a.at[0], a.at[1]), vaddq_s32(a.at[2], a.at[3])));
 }
 GPT2_WORD ivec set_int(std::int32_t a) {
     const int32x4_t all = vdupq_n_s32(a);

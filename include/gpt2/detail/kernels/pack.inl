@@ -26,17 +26,28 @@ GPT2_TARGET inline void pack_int8(const float* w, std::uint8_t* out) {
     }
 }
 
-/// Of the int4 levels the one nearest to t, without its offset, and its index.
-GPT2_TARGET inline void nearest_level(vec t, vec& level, vec& index) {
-    level = set(int4_levels[0] - weight_offset);
-    index = set(0);
-    GPT2_ROLL
+/// Of the int4 levels the one nearest to t, without its offset.
+GPT2_TARGET GPT2_FORCE_INLINE vec nearest_level(vec t) {
+    vec level = set(int4_levels[0] - weight_offset);
+    GPT2_UNROLL
     for (int i = 0; i < 15; ++i) {
         const int low = int4_levels[i] - weight_offset, high = int4_levels[i + 1] - weight_offset;
-        const vec border = set(static_cast<float>(low + high) / 2);
-        level = if_less(border, t, set(static_cast<float>(high)), level);
-        index = if_less(border, t, set(static_cast<float>(i + 1)), index);
+        level = if_less(set(static_cast<float>(low + high) / 2), t, set(static_cast<float>(high)),
+                        level);
     }
+    return level;
+}
+
+/// The index of that level.
+GPT2_TARGET GPT2_FORCE_INLINE vec nearest_index(vec t) {
+    vec index = set(0);
+    GPT2_UNROLL
+    for (int i = 0; i < 15; ++i) {
+        const int low = int4_levels[i] - weight_offset, high = int4_levels[i + 1] - weight_offset;
+        index = if_less(set(static_cast<float>(low + high) / 2), t, set(static_cast<float>(i + 1)),
+                        index);
+    }
+    return index;
 }
 
 /// The scale of 32 k that loses least: the largest number is brought to, or a little beyond, the
@@ -56,9 +67,7 @@ GPT2_TARGET inline vec best_int4_scale(const float* w) {
         const vec inverse = if_less(abs(most), tiny, set(0), div(set(end), most));
         vec cross = set(0), square = set(0);
         for (std::size_t k = 0; k < group; ++k) {
-            vec level, index;
-            const vec v = load(w + k * panel_width);
-            nearest_level(mul(v, inverse), level, index);
+            const vec v = load(w + k * panel_width), level = nearest_level(mul(v, inverse));
             cross = fma(v, level, cross);
             square = fma(level, level, square);
         }
@@ -83,9 +92,8 @@ GPT2_TARGET inline void pack_int4(const float* w, std::uint8_t* out) {
         for (std::size_t k = 0; k < group; k += 8) {
             ivec q[4];
             for (std::size_t i = 0; i < 4; ++i) {
-                vec level, low, high;
-                nearest_level(mul(load(w + (k + i) * panel_width), inverse), level, low);
-                nearest_level(mul(load(w + (k + i + 4) * panel_width), inverse), level, high);
+                const vec low = nearest_index(mul(load(w + (k + i) * panel_width), inverse));
+                const vec high = nearest_index(mul(load(w + (k + i + 4) * panel_width), inverse));
                 q[i] = round(fma(high, set(16), low));
             }
             store(out + scale_bytes + (g * group + k) / 2 * panel_width, q[0], q[1], q[2], q[3]);

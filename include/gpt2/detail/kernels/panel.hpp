@@ -20,7 +20,7 @@
 //   int8            y = fma(float(Σ x·w)·scale_w, scale_x, y) for each block
 //   int4            y = fma(fma(float(Σ₁ x·w), scale₁, float(Σ₀ x·w)·scale₀), scale_x, y)
 //
-// where the integer sums are exact and x is rounded to 8 bits per block (quantised_rows).
+// where the integer sums are exact and x is rounded to 8 bits per block (rounded_rows).
 //
 // After: products.inl, integers.inl and rows.inl, which say it in the words of a vector machine;
 // one header for each of these; dispatch.hpp.
@@ -92,23 +92,47 @@ constexpr std::size_t panel_bytes(format f, std::size_t k) {
     return (f == format::bf16 ? (k + 1) / 2 * 2 : k) * panel_width * 2;
 }
 
-/// Rows of x rounded to 8 bits: x(r, k) ≈ scale · value, a scale per row and block of one format.
-/// Values beyond the last k are 0.
-struct quantised_rows {
-    std::int8_t* values = nullptr;  // (rows, block_count · block_depth)
-    float* scales = nullptr;        // (rows, block_count)
-    std::int32_t* sums = nullptr;   // (rows, groups): sum of the values of a group
-    std::size_t depth = 0;          // block_count · block_depth
-    std::size_t blocks = 0;         // block_count
-    std::size_t groups = 0;         // groups of all blocks
+/// Where number k of a lane stands in a panel that is not quantised.
+constexpr std::size_t panel_index(format f, std::size_t k, std::size_t lane) {
+    return f == format::bf16 ? (k / 2 * panel_width + lane) * 2 + k % 2 : k * panel_width + lane;
+}
+
+/// Rows of x in fewer bits. For quantised panels x(r, k) ≈ scale · byte, a scale per row and block
+/// of their format; for panels of bfloats a bfloat each. Up to whole blocks, or an even number of
+/// bfloats, more zeros follow.
+struct rounded_rows {
+    void* values = nullptr;           // rows of bytes, or of bfloats
+    std::size_t stride = 0;           // bytes from row to row
+    float* scales = nullptr;          // (rows, blocks)
+    std::int32_t* offsets = nullptr;  // (rows, groups): -weight_offset · sum of a group's bytes
+    std::size_t blocks = 0;           // block_count
+    std::size_t groups = 0;           // groups of all blocks
+
+    std::int8_t* bytes(std::size_t r) const {
+        return static_cast<std::int8_t*>(values) + r * stride;
+    }
+    std::uint16_t* bfloats(std::size_t r) const {
+        return reinterpret_cast<std::uint16_t*>(bytes(r));
+    }
 };
+
+/// What sums start from: 16 numbers for each row and panel.
+struct start_values {
+    const float* first;
+    std::size_t row_stride, panel_stride;
+
+    const float* of(std::size_t row, std::size_t panel) const {
+        return first + row * row_stride + panel * panel_stride;
+    }
+};
+alignas(64) inline constexpr float no_start[panel_width] = {};
 
 /// y(r, n) = start + Σ_k x(r, k)·w(k, n), for r < rows and 16·first_panel ≤ n < min(16·last_panel,
 /// outputs), where start is y(r, n) itself, bias(n), or 0. Strides of x and y count elements.
 struct product_job {
-    const float* x = nullptr;  // (rows, depth); unused where the panels are quantised
+    const float* x = nullptr;  // (rows, depth); unused where x is rounded
     std::size_t x_stride = 0;
-    quantised_rows quantised;  // x for quantised panels
+    rounded_rows rounded;
     const void* w = nullptr;
     format weights = format::f32;
     std::size_t panel_stride = 0;  // bytes
@@ -117,10 +141,27 @@ struct product_job {
     std::size_t y_stride = 0;
     std::size_t rows = 0, depth = 0, outputs = 0;
     std::size_t first_panel = 0, last_panel = 0;
+    std::size_t gap = 1;      // panels from one to the next of those computed together
     bool accumulate = false;  // start from y
+    bool linear = false;      // w is a matrix of the model: all of K at once, none of it in y
 
     const std::uint8_t* panel(std::size_t p) const {
         return static_cast<const std::uint8_t*>(w) + p * panel_stride;
+    }
+    /// Panels [first, last), `together` at once, as far apart as can be: each of these is a stream
+    /// of memory that goes on from one time to the next. Up to together - 1 panels are left.
+    product_job spread(std::size_t first, std::size_t last, std::size_t together) const {
+        product_job part = *this;
+        part.gap = (last - first) / together;
+        part.first_panel = first;
+        part.last_panel = first + part.gap;
+        return part;
+    }
+    /// Where the sums start from; those of a later block of k go on with y.
+    start_values start(bool later) const {
+        if (later || accumulate) return {y, y_stride, panel_width};
+        if (bias) return {bias, 0, panel_width};
+        return {no_start, 0, 0};
     }
     /// How many of panel p's columns are outputs: 16, or fewer in the last one.
     std::size_t width(std::size_t p) const {

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail::kernels::portable {
@@ -43,6 +44,7 @@ inline vec set(float a) {
 inline vec load(const float* p) {
     return each<float>([&](std::size_t i) { return p[i]; });
 }
+inline void prefetch(const void*) {}
 inline void store(float* p, vec a) { std::copy_n(a.at, panel_width, p); }
 inline vec load_first(const float* p, std::size_t n) {
     return each<float>([&](std::size_t i) { return i < n ? p[i] : 0.0f; });
@@ -105,6 +107,21 @@ inline ivec half_of(ivec a) {
 }
 inline ivec sub(ivec a, ivec b) {
     return each<std::int32_t>([&](std::size_t i) { return a.at[i] - b.at[i]; });
+}
+inline ivec add(ivec a, ivec b) {
+    return each<std::int32_t>([&](std::size_t i) { return a.at[i] + b.at[i]; });
+}
+inline ivec max(ivec a, ivec b) {
+    return each<std::int32_t>([&](std::size_t i) { return std::max(a.at[i], b.at[i]); });
+}
+/// The bits of |a|, whose order as integers is that of the numbers; NaNs come last.
+inline ivec magnitude(vec a) {
+    return each<std::int32_t>(
+        [&](std::size_t i) { return std::bit_cast<std::int32_t>(a.at[i]) & 0x7FFFFFFF; });
+}
+inline std::int32_t max_of(ivec a) { return *std::max_element(a.at, a.at + panel_width); }
+inline std::int32_t sum_of(ivec a) {
+    return std::accumulate(a.at, a.at + panel_width, std::int32_t{0});
 }
 inline ivec set_int(std::int32_t a) {
     return each<std::int32_t>([&](std::size_t) { return a; });

@@ -2,20 +2,47 @@
 // own words (GPT2_KERNELS).
 //
 // One row of x reads as many panels at once as the memory likes streams. Several rows go in tiles
-// of registers over blocks of k that stay in the nearest cache; halves and bfloats are widened to
-// such a block first, once for all rows.
+// whose sums stay in registers from the first k to the last: a panel comes from the second cache
+// for each tile but the first, which is fast enough, and y is written once.
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail::kernels::GPT2_KERNELS {
 
-/// k per block of a product of several rows.
-inline constexpr std::size_t tile_depth = 256;
+/// Where the sums of rows r … and panels p, p+gap … come from and go to. A copy of what the job
+/// says, since the compiler must take every store for a change of the job. Only the last panel can
+/// be narrow.
+template <int Panels>
+class output_rows {
+public:
+    GPT2_TARGET GPT2_FORCE_INLINE output_rows(const product_job& job, bool later, std::size_t r,
+                                              std::size_t p)
+        : start_(job.start(later)),
+          from_(start_.of(r, p)),
+          y_(job.y + r * job.y_stride + p * panel_width),
+          y_stride_(job.y_stride),
+          start_gap_(job.gap * start_.panel_stride),
+          y_gap_(job.gap * panel_width),
+          last_width_(job.width(p + (Panels - 1) * job.gap)) {}
 
-/// The sums of a panel of one row before the first k.
-GPT2_TARGET inline vec start_of(const product_job& job, const float* y, std::size_t p) {
-    if (job.accumulate) return load_first(y + p * panel_width, job.width(p));
-    return job.bias ? load(job.bias + p * panel_width) : set(0);
-}
+    GPT2_TARGET GPT2_FORCE_INLINE void start(std::size_t i, vec (&sum)[Panels]) const {
+        const float* from = from_ + i * start_.row_stride;
+        GPT2_UNROLL
+        for (std::size_t j = 0; j < Panels; ++j)
+            sum[j] = load_first(from + j * start_gap_, j + 1 < Panels ? panel_width : last_width_);
+    }
+    GPT2_TARGET GPT2_FORCE_INLINE void store(std::size_t i, const vec (&sum)[Panels]) const {
+        float* to = y_ + i * y_stride_;
+        GPT2_UNROLL
+        for (std::size_t j = 0; j < Panels; ++j)
+            store_first(to + j * y_gap_, sum[j], j + 1 < Panels ? panel_width : last_width_);
+    }
+
+private:
+    start_values start_;
+    const float* from_;
+    float* y_;
+    std::size_t y_stride_, start_gap_, y_gap_, last_width_;
+};
 
 /// sum[i][j] += x(i, k)·w(k, panel j) for `depth` values of k, an even number but at the end.
 template <format Format, int Rows, int Panels>
@@ -31,6 +58,7 @@ GPT2_TARGET GPT2_FORCE_INLINE void add_products(vec (&sum)[Rows][Panels],
         GPT2_UNROLL
         for (int j = 0; j < Panels; ++j) {
             const auto* at = w + static_cast<std::size_t>(j) * w_stride;
+            if constexpr (Rows > 1 && Format != format::f32) prefetch(at + 1024);
             if constexpr (Format == format::f32)
                 first[j] = load(reinterpret_cast<const float*>(at));
             else if constexpr (Format == format::f16)
@@ -54,71 +82,50 @@ GPT2_TARGET GPT2_FORCE_INLINE void add_products(vec (&sum)[Rows][Panels],
     }
 }
 
-/// Rows r … r+Rows-1 times panels p … p+Panels-1, over k = first … first+depth-1.
+/// Rows r … r+Rows-1 times `Panels` panels p, p+gap ….
 template <format Format, int Rows, int Panels>
-GPT2_TARGET inline void tile(const product_job& job, std::size_t r, std::size_t p,
-                             std::size_t first, std::size_t depth) {
-    float* y = job.y + r * job.y_stride;
+GPT2_TARGET inline void tile(const product_job& job, std::size_t r, std::size_t p) {
+    const output_rows<Panels> y(job, false, r, p);
     vec sum[Rows][Panels];
     GPT2_UNROLL
-    for (int i = 0; i < Rows; ++i) {
-        const float* row = y + static_cast<std::size_t>(i) * job.y_stride;
-        GPT2_UNROLL
-        for (int j = 0; j < Panels; ++j) {
-            const auto at = p + static_cast<std::size_t>(j);
-            sum[i][j] = first > 0 ? load_first(row + at * panel_width, job.width(at))
-                                  : start_of(job, row, at);
-        }
-    }
-    add_products<Format>(sum, job.x + r * job.x_stride + first, job.x_stride,
-                         job.panel(p) + panel_bytes(Format, first), job.panel_stride, depth);
+    for (std::size_t i = 0; i < Rows; ++i) y.start(i, sum[i]);
+    add_products<Format>(sum, job.x + r * job.x_stride, job.x_stride, job.panel(p),
+                         job.gap * job.panel_stride, job.depth);
     GPT2_UNROLL
-    for (int i = 0; i < Rows; ++i) {
-        float* row = y + static_cast<std::size_t>(i) * job.y_stride;
-        GPT2_UNROLL
-        for (int j = 0; j < Panels; ++j) {
-            const auto at = p + static_cast<std::size_t>(j);
-            store_first(row + at * panel_width, sum[i][j], job.width(at));
-        }
-    }
+    for (std::size_t i = 0; i < Rows; ++i) y.store(i, sum[i]);
 }
 
-/// One row times the panels [first, last).
+/// Rows [r, end), whole tiles of `Rows`, times the panels [first, last), `Panels` at once; gives
+/// the first panel that is left.
+template <format Format, int Rows, int Panels>
+GPT2_TARGET inline std::size_t tiles(const product_job& job, std::size_t r, std::size_t end,
+                                     std::size_t first, std::size_t last) {
+    const product_job part = job.spread(first, last, Panels);
+    for (std::size_t p = part.first_panel; p < part.last_panel; ++p)
+        for (std::size_t row = r; row < end; row += Rows) tile<Format, Rows, Panels>(part, row, p);
+    return first + part.gap * Panels;
+}
+
+/// Rows [r, end) times the panels [first, last), row by row.
 template <format Format>
-GPT2_TARGET inline void row_product(const product_job& job, std::size_t r, std::size_t first,
-                                    std::size_t last) {
-    std::size_t p = first;
-    for (; p + stream_panels <= last; p += stream_panels)
-        tile<Format, 1, stream_panels>(job, r, p, 0, job.depth);
-    if constexpr (Format == format::f32 && stream_panels > 4)  // the values of a head of 64
-        for (; p + 4 <= last; p += 4) tile<Format, 1, 4>(job, r, p, 0, job.depth);
-    for (; p < last; ++p) tile<Format, 1, 1>(job, r, p, 0, job.depth);
+GPT2_TARGET inline void row_products(const product_job& job, std::size_t r, std::size_t end,
+                                     std::size_t first, std::size_t last) {
+    first = tiles<Format, 1, stream_panels>(job, r, end, first, last);
+    if constexpr (stream_panels > 1) tiles<Format, 1, 1>(job, r, end, first, last);
 }
 
-/// The first `rows` rows, a whole number of tiles, times panels p … p+Panels-1.
-template <format Format, int Panels>
-GPT2_TARGET inline void tile_product(const product_job& job, std::size_t rows, std::size_t p) {
-    for (std::size_t k = 0; k < job.depth; k += tile_depth)
-        for (std::size_t r = 0; r < rows; r += tile_rows)
-            tile<Format, tile_rows, Panels>(
-                job, r, p, k, job.depth - k < tile_depth ? job.depth - k : tile_depth);
-}
-
-/// Whole tiles, then rows and panels that are left one by one.
+/// Whole tiles, then the rows and panels that are left.
 template <format Format>
 GPT2_TARGET inline void products(const product_job& job) {
     const std::size_t rows = job.rows / tile_rows * tile_rows;
     std::size_t p = job.first_panel;
     if (rows > 0) {
-        for (; p + tile_panels <= job.last_panel; p += tile_panels)
-            tile_product<Format, tile_panels>(job, rows, p);
+        p = tiles<Format, tile_rows, tile_panels>(job, 0, rows, p, job.last_panel);
         if constexpr (Format == format::f32 && tile_panels > 1)
-            for (; p < job.last_panel; ++p) tile_product<Format, 1>(job, rows, p);
-        for (std::size_t r = 0; r < rows && p < job.last_panel; ++r)
-            row_product<Format>(job, r, p, job.last_panel);
+            p = tiles<Format, tile_rows, 1>(job, 0, rows, p, job.last_panel);
+        row_products<Format>(job, 0, rows, p, job.last_panel);
     }
-    for (std::size_t r = rows; r < job.rows; ++r)
-        row_product<Format>(job, r, job.first_panel, job.last_panel);
+    row_products<Format>(job, rows, job.rows, job.first_panel, job.last_panel);
 }
 
 GPT2_TARGET inline void float_product(const product_job& job) {

@@ -5,22 +5,33 @@
 namespace gpt2::inline GPT2_ABI {
 namespace detail::kernels::GPT2_KERNELS {
 
-/// eˣ, within 1 ulp; 0 below -104, infinity above 88.73, NaN for NaN.
-/// x = n·log 2 + r, eˣ = 2ⁿ·(1 + r + r²·p(r)); 2ⁿ in two steps, so that subnormals come out.
-GPT2_TARGET inline vec exp(vec x) {
-    x = if_less(x, set(-105.0f), set(-105.0f), x);
-    x = if_less(set(90.0f), x, set(90.0f), x);
-    const ivec n = round(mul(x, set(0x1.715476p+0f)));
-    const vec whole = to_float(n);
-    vec r = fma(whole, set(-0x1.62e4p-1f), x);
-    r = fma(whole, set(-0x1.7f7d1cp-20f), r);
+/// e^(x - n·log 2) = 1 + r + r²·p(r) for the whole number n next to x/log 2.
+GPT2_TARGET inline vec exp_part(vec x, vec n) {
+    vec r = fma(n, set(-0x1.62e4p-1f), x);
+    r = fma(n, set(-0x1.7f7d1cp-20f), r);
     vec p = fma(r, set(0x1.6a5198p-10f), set(0x1.12397cp-7f));
     p = fma(r, p, set(0x1.5558acp-5f));
     p = fma(r, p, set(0x1.555492p-3f));
     p = fma(r, p, set(0x1.fffffcp-2f));
-    p = add(fma(mul(r, r), p, r), set(1.0f));
+    return add(fma(mul(r, r), p, r), set(1.0f));
+}
+
+/// eˣ, within 1 ulp; 0 below -104, infinity above 88.73, NaN for NaN. 2ⁿ in two steps, so that
+/// subnormals come out.
+GPT2_TARGET inline vec exp(vec x) {
+    x = if_less(x, set(-105.0f), set(-105.0f), x);
+    x = if_less(set(90.0f), x, set(90.0f), x);
+    const ivec n = round(mul(x, set(0x1.715476p+0f)));
     const ivec half = half_of(n);
-    return mul(scale_exponent(p, half), scale_exponent(set(1.0f), sub(n, half)));
+    return mul(scale_exponent(exp_part(x, to_float(n)), half),
+               scale_exponent(set(1.0f), sub(n, half)));
+}
+
+/// eˣ for x ≤ 0, within 1 ulp; 0 below -87.3, where it would be subnormal; NaN for NaN.
+GPT2_TARGET inline vec exp_of_negative(vec x) {
+    const ivec n = round(mul(x, set(0x1.715476p+0f)));
+    const vec power = scale_exponent(exp_part(x, to_float(n)), n);
+    return if_less(x, set(-0x1.5d2p+6f), set(0), power);
 }
 
 /// The sum of 16 doubles, in order.
@@ -46,7 +57,6 @@ GPT2_TARGET inline void softmax(float* x, std::size_t n, float scale) {
     vec top = set(lowest);
     for (std::size_t i = 0; i < n; i += panel_width) {
         const vec scaled = mul(load_or(x, i, n, lowest), set(scale));
-        store_first(x + i, scaled, n - i < panel_width ? n - i : panel_width);
         top = if_less(top, scaled, scaled, top);
     }
     float tops[panel_width];
@@ -54,7 +64,8 @@ GPT2_TARGET inline void softmax(float* x, std::size_t n, float scale) {
     const vec most = set(*std::max_element(tops, tops + panel_width));
     wide sum = set_wide(0);
     for (std::size_t i = 0; i < n; i += panel_width) {
-        const vec e = exp(sub(load_or(x, i, n, lowest), most));
+        const vec scaled = mul(load_or(x, i, n, lowest), set(scale));
+        const vec e = exp_of_negative(sub(scaled, most));
         sum = add(sum, widen(e));
         store_first(x + i, e, n - i < panel_width ? n - i : panel_width);
     }
@@ -137,41 +148,43 @@ GPT2_TARGET inline void gelu(float* x, std::size_t n) {
     }
 }
 
-/// A row of n numbers rounded to 8 bits, block by block: scale = max|x|/127. A block with a number
-/// that is not finite becomes zeros with the scale NaN, and so does every output behind it.
-GPT2_TARGET inline void quantise(const float* x, std::size_t n, format f, std::size_t row,
-                                 const quantised_rows& out) {
+/// A block of x to bytes; gives its scale, max|x|/127. A block with a number that is not finite
+/// becomes zeros with the scale NaN, and so does every output behind it.
+GPT2_TARGET inline float quantise_block(const float* x, format f, std::int8_t* bytes,
+                                        std::int32_t* offsets) {
     const std::size_t depth = block_depth(f), group = group_depth(f);
+    ivec most = set_int(0);
+    for (std::size_t i = 0; i < depth; i += panel_width) most = max(most, magnitude(load(x + i)));
+    const float top = std::bit_cast<float>(max_of(most));
+    const float inverse = 127 / top;  // infinite for zeros and the smallest subnormals
+    const bool usable = inverse > 0 && inverse <= std::numeric_limits<float>::max();
+    for (std::size_t first = 0; first < depth; first += group) {
+        ivec sum = set_int(0);
+        for (std::size_t i = first; i < first + group; i += panel_width) {
+            const ivec rounded = round(usable ? mul(load(x + i), set(inverse)) : set(0));
+            store_bytes(bytes + i, rounded);
+            sum = add(sum, rounded);
+        }
+        *offsets++ = -weight_offset * sum_of(sum);
+    }
+    const bool finite = top <= std::numeric_limits<float>::max();
+    return finite ? top / 127 : std::numeric_limits<float>::quiet_NaN();
+}
+
+/// A row of n numbers rounded to 8 bits, block by block.
+GPT2_TARGET inline void quantise(const float* x, std::size_t n, format f, std::size_t row,
+                                 const rounded_rows& out) {
+    const std::size_t depth = block_depth(f);
     for (std::size_t block = 0; block < out.blocks; ++block) {
-        const std::size_t first = block * depth, left = n - first < depth ? n - first : depth;
-        std::int8_t* values = out.values + row * out.depth + first;
-        vec most = set(0), finite = set(0);
-        for (std::size_t i = 0; i < left; i += panel_width) {
-            const vec v =
-                load_first(x + first + i, left - i < panel_width ? left - i : panel_width);
-            most = if_less(most, abs(v), abs(v), most);
-            finite = fma(v, set(0), finite);
+        const float* first = x + block * depth;
+        float padded[block_depth(format::int8)] = {};
+        if (const auto left = n - block * depth; left < depth) {
+            std::copy_n(first, left, padded);
+            first = padded;
         }
-        float each_most[panel_width], each_finite[panel_width], check = 0;
-        store(each_most, most);
-        store(each_finite, finite);
-        for (const float zero : each_finite) check += zero;
-        const float top = *std::max_element(each_most, each_most + panel_width);
-        out.scales[row * out.blocks + block] = check == 0 ? top / 127 : check;
-        const float inverse = check == 0 && top > 0 ? 127 / top : 0;
-        const bool usable = check == 0 && inverse <= std::numeric_limits<float>::max();
-        for (std::size_t i = 0; i < depth; i += panel_width) {
-            const std::size_t count = i >= left                ? 0
-                                      : left - i < panel_width ? left - i
-                                                               : panel_width;
-            const vec v = usable ? load_first(x + first + i, count) : set(0);
-            store_bytes(values + i, round(mul(v, set(inverse))));
-        }
-        for (std::size_t g = 0; g < depth / group; ++g) {
-            std::int32_t sum = 0;
-            for (std::size_t i = 0; i < group; ++i) sum += values[g * group + i];
-            out.sums[row * out.groups + block * (depth / group) + g] = sum;
-        }
+        out.scales[row * out.blocks + block] =
+            quantise_block(first, f, out.bytes(row) + block * depth,
+                           out.offsets + row * out.groups + block * (depth / group_depth(f)));
     }
 }
 
