@@ -68,6 +68,13 @@ rows() {
         }' "$3" "$4"
 }
 
+# Our speed with one kind of weights and arithmetic.
+run() {
+    "$benchmark" --shape gpt2 --weights "$1" --arithmetic "$2" --threads "$threads" --json \
+        >"$work/run.json"
+    tr ',' '\n' <"$work/run.json" >>"$work/ours-$1-$2-$threads.txt"
+}
+
 table=$work/table.md
 {
     echo "| weights | threads | | tokens/s | of the limit | best peer, tokens/s | which | ratio |"
@@ -75,23 +82,26 @@ table=$work/table.md
 } >"$table"
 for threads in ${THREADS:-1 2}; do
     for weights in ${WEIGHTS:-f32 bf16 int8 int4}; do
-        ours=$work/ours-$weights-$threads.txt
         theirs=$work/peers-$weights-$threads.json
-        run() {
-            "$benchmark" --shape gpt2 --weights "$weights" --threads "$threads" --json \
-                >"$work/run.json"
-            tr ',' '\n' <"$work/run.json"
-        }
+        rules=reproducible
+        [ "$weights" = f32 ] || rules="reproducible fast"  # the same with f32 weights
         echo "$weights, threads: $threads" >&2
-        run >"$ours"
+        for rule in $rules; do
+            : >"$work/ours-$weights-$rule-$threads.txt"
+            run "$weights" "$rule"
+        done
         : >"$theirs"
         if [ -n "$peers" ]; then
             # shellcheck disable=SC2086 # a list of words
             "${PYTHON:-python3}" "$peers" --work "$work" --only "$(cases "$weights")" \
                 --threads "$threads" --json "$theirs" ${PEERS_OPTIONS:-} >/dev/null
-            run >>"$ours"
+            for rule in $rules; do run "$weights" "$rule"; done
         fi
-        rows "$weights" "$threads" "$ours" "$theirs" >>"$table"
+        for rule in $rules; do
+            name=$weights
+            [ "$rule" = reproducible ] || name="$weights, fast"
+            rows "$name" "$threads" "$work/ours-$weights-$rule-$threads.txt" "$theirs" >>"$table"
+        done
     done
 done
 cat "$table"

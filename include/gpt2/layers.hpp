@@ -108,7 +108,8 @@ private:
     /// Keys and values of the new positions into the caches.
     void remember(cview<Scalar> k, cview<Scalar> v, const pass<Scalar>& p) const {
         const auto size = k.columns() / heads_;
-        p.on.pool->run(p.segments.size() * heads_, 1, [&](auto first, auto last, auto) {
+        const auto unit = std::max<std::size_t>(4 * ops::rows_per_part / p.segments[0].rows, 1);
+        p.on.pool->run(p.segments.size() * heads_, unit, [&](auto first, auto last, auto) {
             for (auto i = first; i < last; ++i) {
                 const auto& text = p.segments[i / heads_];
                 const auto head = i % heads_;

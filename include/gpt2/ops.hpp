@@ -33,6 +33,10 @@ struct machine {
     arithmetic rule = arithmetic::reproducible;
 };
 
+/// Rows that a thread takes at least, of work that is done with each in less time than threads take
+/// to meet. (A batch of one token each is then one thread's work.)
+inline constexpr std::size_t rows_per_part = 16;
+
 /// A product y = start + x·W in panels: x (T, K), W (K, N), y (T, N). Sums start from y itself, the
 /// bias, or 0, and are one chain along K per output.
 template <class Scalar>
@@ -108,6 +112,14 @@ struct panel_product {
     }
 };
 
+/// Panels that a thread takes at least. Few rows are done when the weights are read: long parts are
+/// long streams of memory. With many rows, short parts let threads end together.
+inline std::size_t panels_per_part(std::size_t rows, std::size_t columns, const machine& on) {
+    const auto step = rows == 1 ? on.kernels->stream_panels : 2 * on.kernels->tile_panels;
+    if (rows >= 4 * rows_per_part) return step;
+    return std::max((panel_count(columns) / (4 * on.pool->size()) + step - 1) / step * step, step);
+}
+
 /// The whole product on one thread.
 template <class Scalar>
 void product(const panel_product<Scalar>& what, const machine& on) {
@@ -122,21 +134,22 @@ void linear(panel_product<Scalar> what, const machine& on, After after) {
     what.linear = true;
     const auto rows = what.x.rows(), columns = what.w.columns();
     if (what.rounds(on))
-        on.pool->run(rows, 1, [&](std::size_t first, std::size_t last, std::size_t) {
+        on.pool->run(rows, rows_per_part, [&](std::size_t first, std::size_t last, std::size_t) {
             what.round(first, last, on);
         });
-    const auto unit = rows == 1 ? on.kernels->stream_panels : on.kernels->tile_panels;
-    on.pool->run(panel_count(columns), unit, [&](std::size_t first, std::size_t last, std::size_t) {
-        what.run(first, last, on);
-        const auto begin = first * panel_width, end = std::min(last * panel_width, columns);
-        after(what.y.column_block(begin, end - begin));
-    });
+    on.pool->run(panel_count(columns), panels_per_part(rows, columns, on),
+                 [&](std::size_t first, std::size_t last, std::size_t) {
+                     what.run(first, last, on);
+                     const auto begin = first * panel_width,
+                                end = std::min(last * panel_width, columns);
+                     after(what.y.column_block(begin, end - begin));
+                 });
 }
 
 /// x += y, both (T, C).
 template <class Scalar>
 void add(view<Scalar> x, cview<Scalar> y, const machine& on) {
-    on.pool->run(x.rows(), 1, [&](std::size_t first, std::size_t last, std::size_t) {
+    on.pool->run(x.rows(), rows_per_part, [&](std::size_t first, std::size_t last, std::size_t) {
         eigen(x.row_block(first, last - first)) += eigen(y.row_block(first, last - first));
     });
 }
@@ -159,7 +172,7 @@ void layer_norm(cview<Scalar> x, std::span<const Scalar> gain, std::span<const S
                 (values - mean) / std::sqrt(variance + epsilon) * eigen(gain) + eigen(bias);
         }
     };
-    on.pool->run(x.rows(), 1, [&](std::size_t first, std::size_t last, std::size_t) {
+    on.pool->run(x.rows(), rows_per_part, [&](std::size_t first, std::size_t last, std::size_t) {
         for (auto t = first; t < last; ++t) row(t);
     });
 }

@@ -4,7 +4,7 @@
 
 #include <gpt2/detail/packing.hpp>
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)
 
 #include <cmath>
 #include <cstring>

@@ -13,7 +13,7 @@
 #include "avx512_bf16.hpp"
 #include "avx512_vnni.hpp"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)
 #include <cpuid.h>
 
 #if defined(__linux__)

@@ -5,7 +5,7 @@
 
 #include "panel.hpp"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)
 #include <immintrin.h>
 
 #include <algorithm>

@@ -7,7 +7,7 @@
 #include "avx2.hpp"
 #include "panel.hpp"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)
 #include <immintrin.h>
 
 #include <algorithm>

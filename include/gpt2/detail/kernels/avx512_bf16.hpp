@@ -10,7 +10,7 @@
 
 #include "avx512.hpp"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)
 
 #define GPT2_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,f16c,avx512bf16,fma")))
 

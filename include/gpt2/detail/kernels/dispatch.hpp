@@ -22,8 +22,7 @@ namespace detail::kernels {
 /// integers.inl and rows.inl.
 struct kernel_set {
     std::string_view name;
-    std::size_t tile_panels,
-        stream_panels;  ///< whole numbers of panels run best: several rows, one
+    std::size_t tile_panels, stream_panels;  ///< taken at once: by several rows, by one
     void (*float_product)(const product_job&);
     void (*integer_product)(const product_job&);
     void (*softmax)(float* x, std::size_t n, float scale);
@@ -58,7 +57,7 @@ struct kernel_set {
 inline const std::vector<kernel_set>& available() {
     static const std::vector<kernel_set> sets = [] {
         std::vector<kernel_set> list;
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)
         const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
         if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq")) {
@@ -87,7 +86,7 @@ inline const std::vector<kernel_set>& available() {
         }
         if (avx2) list.push_back(GPT2_KERNEL_SET("avx2", avx2, avx2::integer_product));
 #endif
-#if defined(__aarch64__) && defined(__GNUC__)
+#if defined(__aarch64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)
         const auto set = GPT2_KERNEL_SET("neon", neon, neon::integer_product);
         for (const auto& [name, integer_product] : neon::dot_products()) {
             list.push_back(set);

@@ -6,7 +6,7 @@
 
 #include "panel.hpp"
 
-#if defined(__aarch64__) && defined(__GNUC__)
+#if defined(__aarch64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)
 #include <arm_neon.h>
 
 #include <algorithm>

@@ -6,7 +6,7 @@
 
 #include "neon.hpp"
 
-#if defined(__aarch64__) && defined(__GNUC__)
+#if defined(__aarch64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)
 #include <string_view>
 #include <vector>
 
