@@ -85,8 +85,7 @@ public:
 private:
     /// Bytes of a panel of this depth.
     std::size_t panel_bytes(std::size_t depth) const {
-        return std::is_same_v<Scalar, float> ? detail::kernels::panel_bytes(format_, depth)
-                                             : depth * panel_width * sizeof(Scalar);
+        return gpt2::panel_bytes<Scalar>(format_, depth);
     }
     const std::uint8_t* head_memory(std::size_t layer, std::size_t head) const {
         return memory_.data() + (layer * heads_ + head) * head_room_;

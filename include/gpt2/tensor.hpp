@@ -202,6 +202,13 @@ using detail::kernels::panel_width;
 /// How many panels hold n columns.
 constexpr std::size_t panel_count(std::size_t n) { return (n + panel_width - 1) / panel_width; }
 
+/// Bytes of a panel of depth k; for other scalars than float, f32 stands for the scalar itself.
+template <class Scalar>
+constexpr std::size_t panel_bytes(detail::kernels::format stored, std::size_t k) {
+    return std::is_same_v<Scalar, float> ? detail::kernels::panel_bytes(stored, k)
+                                         : k * panel_width * sizeof(Scalar);
+}
+
 /// A (K, N) matrix in panels of 16 columns that lies elsewhere, in a format of
 /// detail/kernels/panel.hpp; for other scalars than float, f32 stands for the scalar itself.
 template <class Scalar>
@@ -245,9 +252,7 @@ public:
     packed_matrix(format stored, std::size_t depth, std::size_t columns)
         : depth_(depth),
           columns_(columns),
-          panel_bytes_(padded(std::is_same_v<Scalar, float>
-                                  ? detail::kernels::panel_bytes(stored, depth)
-                                  : depth * panel_width * sizeof(Scalar))),
+          panel_bytes_(padded(gpt2::panel_bytes<Scalar>(stored, depth))),
           format_(stored),
           memory_(panel_count(columns) * panel_bytes_, memory_use::dense) {}
 

@@ -3,32 +3,19 @@
 //
 // All kernels of this machine run, at one thread and several, in one chunk and in small ones; a
 // hash that is not the same for all of these is an error here already (status 1).
+#include "../support/fingerprint.hpp"
 #include "../support/random_model.hpp"
 
 #include <gpt2/sampler.hpp>
 
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <utility>
 #include <vector>
 
 namespace {
 
-/// FNV-1a.
-class fingerprint {
-public:
-    template <class T>
-    void add(const T& value) {
-        unsigned char bytes[sizeof(T)];
-        std::memcpy(bytes, &value, sizeof(T));
-        for (const unsigned char byte : bytes) hash_ = (hash_ ^ byte) * 0x100000001B3u;
-    }
-    std::uint64_t value() const { return hash_; }
-
-private:
-    std::uint64_t hash_ = 0xCBF29CE484222325u;
-};
+using test::fingerprint;
 
 /// Weights in integer steps, which no library or compiler computes in its own way.
 test::random_weights exact_weights(const gpt2::config& c) {

@@ -2,10 +2,10 @@
 // instruction set, the same numbers come out. (kernels_test.cpp compares the sets of one machine
 // and says whether they are right; this compares machines.)
 #include "../support/catch.hpp"
+#include "../support/fingerprint.hpp"
 
 #include <gpt2/detail/packing.hpp>
 
-#include <cstring>
 #include <map>
 #include <vector>
 
@@ -13,22 +13,7 @@ using namespace gpt2::detail::kernels;
 
 namespace {
 
-/// FNV-1a over the bytes of numbers, little-endian.
-class fingerprint {
-public:
-    template <class T>
-    void add(const std::vector<T>& values) {
-        for (const T& value : values) {
-            unsigned char bytes[sizeof(T)];
-            std::memcpy(bytes, &value, sizeof(T));
-            for (const unsigned char byte : bytes) hash_ = (hash_ ^ byte) * 0x100000001B3u;
-        }
-    }
-    std::uint64_t value() const { return hash_; }
-
-private:
-    std::uint64_t hash_ = 0xCBF29CE484222325u;
-};
+using test::fingerprint;
 
 /// Numbers m·2ᵉ, |m| ≤ 1 and low ≤ e ≤ high, from a linear congruence, which every machine and
 /// library computes alike.
