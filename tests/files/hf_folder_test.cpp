@@ -146,8 +146,7 @@ TEST_CASE("what is not there is named [287]", "[files][hf]") {
 
     model_folder folder;
     CHECK_ERROR(errc::not_found, folder.open());
-    for (const char* name : {"pytorch_model.bin", "tf_model.h5", "flax_model.msgpack",
-                             "pytorch_model.bin.index.json"}) {
+    for (const char* name : {"tf_model.h5", "flax_model.msgpack", "rust_model.ot"}) {
         model_folder other;
         other.put(name, "x");
         CHECK_ERROR(errc::unsupported, other.open());

@@ -281,3 +281,19 @@ TEST_CASE("the audit lists what was used, missing, ignored [053, 058]", "[files]
     record.finish(store);  // idempotent
     CHECK(record.buffers.size() == 2);
 }
+
+TEST_CASE("a matrix stored by column reads as if it were not", "[files][weights]") {
+    const stored_tensor stored =
+        tensor_of(dtype::f32, {3, 2}, std::vector<float>{1, 2, 3, 4, 5, 6});
+    const stored_tensor turned = stored.transposed();
+    CHECK(turned.by_column());
+    CHECK(turned.rows() == 2);
+    CHECK(turned.columns() == 3);
+    CHECK(test::values_of(turned) == std::vector<float>{1, 3, 5, 2, 4, 6});
+    std::vector<double> second(3);
+    turned.read_rows<double>(1, 1, second);
+    CHECK(second == std::vector<double>{2, 4, 6});
+    CHECK(test::values_of(turned.transposed()) == test::values_of(stored));
+    CHECK_FALSE(turned.transposed().by_column());
+    CHECK_ERROR(errc::invalid_argument, turned.read_rows<double>(2, 1, second));
+}

@@ -1,16 +1,16 @@
-// A Hugging Face folder: config.json, generation_config.json and the weights as one safetensors
-// file or as shards with an index.
+// A Hugging Face folder: config.json, generation_config.json and the weights as one file or as
+// shards with an index, of safetensors or of PyTorch's own format.
 //
 // A file inside the folder can only name plain files beside it. Links that lie in the folder are
-// followed: the hub's own download cache consists of them. Nothing is written, and of the weights
-// only the headers are read here. A single model.safetensors comes before an index. Matrices are
-// taken as Conv1D stores them, (in, out); one stored the other way round is found by its shape, and
-// c_attn, (C, 3C), is never square.
+// followed: the hub's own download cache consists of them. Nothing is written, no code of a pickle
+// is run, and of the weights only the headers are read here. A single file comes before an index,
+// safetensors before PyTorch. Matrices are taken as Conv1D stores them, (in, out).
 //
-// Before: detail/safetensors.hpp, detail/hf_config.hpp. Next: load.hpp.
+// Before: detail/safetensors.hpp, detail/pytorch.hpp, detail/hf_config.hpp. Next: load.hpp.
 #pragma once
 
 #include "hf_config.hpp"
+#include "pytorch.hpp"
 #include "safetensors.hpp"
 
 #include <algorithm>
@@ -110,11 +110,32 @@ struct index_limits {
     static constexpr std::size_t shards = 256;  ///< all of them stay open
 };
 
-/// model.safetensors.index.json: for every shard, the names it must hold, views into `document`.
+/// One way in which a folder keeps its weights: as `single`, or as files with `suffix` that `index`
+/// names.
+struct weight_format {
+    std::string_view single, index, suffix;
+    std::vector<stored_tensor> (*read)(const std::filesystem::path& file);
+};
+
+[[gnu::cold]] inline std::vector<stored_tensor> safetensors_of(const std::filesystem::path& file) {
+    return read_safetensors(std::make_shared<file_source>(file)).tensors;
+}
+[[gnu::cold]] inline std::vector<stored_tensor> pytorch_of(const std::filesystem::path& file) {
+    return read_pytorch(std::make_shared<file_source>(file)).tensors;
+}
+
+/// In the order in which they are looked for.
+inline constexpr std::array<weight_format, 2> weight_formats{{
+    {"model.safetensors", "model.safetensors.index.json", ".safetensors", safetensors_of},
+    {"pytorch_model.bin", "pytorch_model.bin.index.json", ".bin", pytorch_of},
+}};
+
+/// The index: for every shard, the names it must hold, views into `document`.
 /// Throws errc::bad_json, errc::bad_weights, errc::path_not_allowed, errc::limit_exceeded,
 /// errc::unsupported.
 using shard_map = std::map<std::string_view, std::set<std::string_view>>;
-[[gnu::cold]] inline shard_map read_index(const json_value& document, const std::string& where) {
+[[gnu::cold]] inline shard_map read_index(const json_value& document, const std::string& where,
+                                          std::string_view suffix = ".safetensors") {
     const json_fields file(document, where, errc::bad_weights);
     const auto* map = file.find("weight_map");
     if (map == nullptr) fail(errc::bad_weights, where, "weight_map is missing");
@@ -125,8 +146,8 @@ using shard_map = std::map<std::string_view, std::set<std::string_view>>;
         const std::string& name = *shard.text();
         if (!is_plain_name(name))
             fail(errc::path_not_allowed, where, "names of files in this folder", printable(name));
-        if (!name.ends_with(".safetensors"))
-            fail(errc::unsupported, where, "shards in safetensors", printable(name));
+        if (!name.ends_with(suffix))
+            fail(errc::unsupported, where, {"names that end in ", suffix}, printable(name));
         shards[name].insert(tensor);
         if (shards.size() > index_limits::shards)
             fail(errc::limit_exceeded, where, {"at most ", index_limits::shards, " shards"},
@@ -136,14 +157,15 @@ using shard_map = std::map<std::string_view, std::set<std::string_view>>;
 }
 
 /// Opens every shard once; each must hold exactly the tensors the index gives it.
-[[gnu::cold]] inline void read_shards(const std::filesystem::path& folder, const shard_map& shards,
+[[gnu::cold]] inline void read_shards(const std::filesystem::path& folder,
+                                      const weight_format& format, const shard_map& shards,
                                       weight_store& store,
                                       std::vector<std::filesystem::path>& files) {
     for (const auto& [name, expected] : shards) {
         files.push_back(entry_of(folder, name));
-        auto contents = read_safetensors(std::make_shared<file_source>(files.back()));
+        auto tensors = format.read(files.back());
         std::set<std::string_view> found;
-        for (const stored_tensor& tensor : contents.tensors) found.insert(tensor.name());
+        for (const stored_tensor& tensor : tensors) found.insert(tensor.name());
         for (const std::string_view tensor : expected)
             if (!found.contains(tensor))
                 fail(errc::missing_tensor, shown(files.back()),
@@ -152,7 +174,7 @@ using shard_map = std::map<std::string_view, std::set<std::string_view>>;
             if (!expected.contains(tensor))
                 fail(errc::bad_weights, shown(files.back()),
                      {"the index does not name ", shown_name(tensor)});
-        add_canonical(std::move(contents.tensors), store);
+        add_canonical(std::move(tensors), store);
     }
 }
 
@@ -165,12 +187,10 @@ using shard_map = std::map<std::string_view, std::set<std::string_view>>;
 
 /// Says what lies there instead of weights that can be read.
 [[noreturn, gnu::cold]] inline void fail_no_weights(const std::filesystem::path& folder) {
-    static constexpr std::array<std::string_view, 7> known = {
-        "pytorch_model.bin", "pytorch_model.bin.index.json",
-        "tf_model.h5",       "flax_model.msgpack",
-        "rust_model.ot",     "adapter_model.safetensors",
+    static constexpr std::array<std::string_view, 5> known = {
+        "tf_model.h5", "flax_model.msgpack", "rust_model.ot", "adapter_model.safetensors",
         "adapter_model.bin"};
-    const std::string expected = "model.safetensors or model.safetensors.index.json";
+    const std::string expected = "model.safetensors or pytorch_model.bin, or an index of either";
     for (const std::string_view name : known)
         if (has_entry(folder, name)) fail(errc::unsupported, shown(folder), expected, name);
     fail(errc::not_found, shown(folder), expected, "neither");
@@ -178,18 +198,23 @@ using shard_map = std::map<std::string_view, std::set<std::string_view>>;
 
 [[gnu::cold]] inline void read_folder_weights(const std::filesystem::path& folder,
                                               hf_folder& contents) {
-    constexpr std::string_view single = "model.safetensors", index = "model.safetensors.index.json";
     auto store = std::make_shared<weight_store>();
-    if (has_entry(folder, single)) {
-        contents.weight_files.push_back(entry_of(folder, single));
-        const auto source = std::make_shared<file_source>(contents.weight_files.back());
-        add_canonical(read_safetensors(source).tensors, *store);
-    } else if (has_entry(folder, index)) {
-        const auto path = entry_of(folder, index);
-        const json_value document = read_json(path, index_limits::json);
-        read_shards(folder, read_index(document, shown(path)), *store, contents.weight_files);
+    const weight_format* found = nullptr;
+    for (const auto& format : weight_formats) {
+        if (has_entry(folder, format.single) || has_entry(folder, format.index)) {
+            found = &format;
+            break;
+        }
+    }
+    if (found == nullptr) fail_no_weights(folder);
+    if (has_entry(folder, found->single)) {
+        contents.weight_files.push_back(entry_of(folder, found->single));
+        add_canonical(found->read(contents.weight_files.back()), *store);
     } else {
-        fail_no_weights(folder);
+        const auto path = entry_of(folder, found->index);
+        const json_value document = read_json(path, index_limits::json);
+        read_shards(folder, *found, read_index(document, shown(path), found->suffix), *store,
+                    contents.weight_files);
     }
     contents.config.biases = false;
     for (const stored_tensor& tensor : store->tensors())

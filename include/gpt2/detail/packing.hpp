@@ -142,12 +142,16 @@ private:
     packed_matrix<Scalar>& packed_;
 };
 
-/// A stored matrix, packed. Raises what reading raises (truncated, not_finite), unsupported for
+/// A stored matrix, packed. What is stored by column is read as what it is, rows of the other
+/// orientation. Raises what reading raises (truncated, not_finite), unsupported for
 /// weights beyond what f16 holds.
 template <class Scalar>
 packed_matrix<Scalar> pack(const stored_tensor& source, orientation stored, storage wanted,
                            thread_pool* pool) {
     const bool by_input = stored == orientation::in_out;
+    if (source.by_column())
+        return pack<Scalar>(source.transposed(),
+                            by_input ? orientation::out_in : orientation::in_out, wanted, pool);
     const auto format =
         std::is_same_v<Scalar, float> ? format_of(source, wanted) : kernels::format::f32;
     packed_matrix<Scalar> packed(format, by_input ? source.rows() : source.columns(),

@@ -182,7 +182,7 @@ private:
     }
     dtype type_named(std::string_view text) const {
         for (const auto& known : dtype_table)
-            if (known.name == text) return known.type;
+            if (known.name == text && known.values == 1) return known.type;
         fail(errc::unsupported, tensor_where(), "a known dtype", printable(text, 40));
     }
     [[gnu::noinline, gnu::cold]] std::string tensor_where() const {
