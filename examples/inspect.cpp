@@ -1,14 +1,14 @@
 // What is inside a model folder: its config, where the parameters are, what they weigh, and what
-// loading used of the files.
-#include "cli.hpp"
+// loading used of the files; with --verify, whether it computes what it should.
+#include "model_options.hpp"
 
-#include <gpt2/load.hpp>
-
-#include <nlohmann/json.hpp>
+#include <gpt2/verify.hpp>
 
 #include <iomanip>
 #include <iostream>
 #include <sstream>
+#include <stdexcept>
+#include <string>
 
 namespace {
 
@@ -68,14 +68,23 @@ void print_parameters(const gpt2::config& c, bool tied) {
     row("total if the head were untied", grouped(table.untied));
 }
 
-void print_bytes(const gpt2::config& c, std::uint64_t parameters) {
-    std::cout << "\nBytes\n";
-    row("weights as float32", grouped(parameters * 4));
-    row("weights as float16 or bfloat16", grouped(parameters * 2));
-    row("weights as int8, without scales", grouped(parameters));
-    row("weights as int4, without scales", grouped((parameters + 1) / 2));
-    row("keys and values of one token, f32", grouped(c.kv_bytes_per_token()));
-    row("keys and values of a full context", grouped(c.kv_bytes_per_token() * c.context_length));
+void print_memory(const gpt2::memory_plan& plan, const gpt2::load_options& how) {
+    using gpt2::storage;
+    const auto length = plan.config.context_length;
+    std::cout << "\nBytes in memory\n";
+    for (const auto& [name, kept] : {std::pair{"weights as stored", storage::as_stored},
+                                     {"weights as float32", storage::f32},
+                                     {"weights as float16", storage::f16},
+                                     {"weights as bfloat16", storage::bf16},
+                                     {"weights as int8", storage::int8},
+                                     {"weights as int4", storage::int4}})
+        row(name, grouped(plan.weights(kept)));
+    row("keys and values of a token, float32", grouped(plan.cache_per_token(storage::f32)));
+    row("the same, float16 or bfloat16", grouped(plan.cache_per_token(storage::f16)));
+    row("keys and values of a full context", grouped(plan.cache(how.cache_kept(), length)));
+    row("scratch memory of a text", grouped(plan.workspace(how.threads)));
+    row("weights and one text as asked for",
+        grouped(plan.total({how.weights, how.cache_kept(), length, how.threads})));
 }
 
 void print_audit(const gpt2::audit& audit) {
@@ -90,22 +99,60 @@ void print_audit(const gpt2::audit& audit) {
     list("ignored", audit.ignored);
 }
 
-void inspect(const std::string& folder) {
-    const auto [model, audit] = gpt2::load_model<float>(folder);
+void inspect(const cli::model_options& given) {
+    const auto files = gpt2::open_model(given.folder);
+    const auto plan = gpt2::plan(files);
+    gpt2::thread_pool pool(given.how.threads);
+    const auto [model, audit] = gpt2::load_model<float>(files, given.how.weights, &pool);
+    row("format", files.format);
     auto c = model.config();
     c.tied_head = model.tied_head();
     print_config(c);
     print_parameters(c, c.tied_head);
-    print_bytes(c, c.parameter_count());
+    print_memory(plan, given.how);
     print_audit(audit);
+}
+
+/// Stage by stage; raises at the end when one departs.
+void verify(const cli::model_options& given, const std::string& reference) {
+    const auto files = gpt2::open_model(given.folder);
+    if (files.check) files.check();
+    const auto found = gpt2::verify(gpt2::load(files, given.how), reference);
+    const auto columns = [](std::string_view stage, auto expected, auto norm, auto departure) {
+        std::cout << std::left << std::setw(26) << stage << std::right << std::setw(14) << expected
+                  << std::setw(14) << norm << std::setw(12) << departure << "\n";
+    };
+    columns("stage", "expected norm", "found", "departure");
+    for (const auto& one : found.stages) {
+        std::ostringstream departure;
+        departure << std::scientific << std::setprecision(1) << one.relative;
+        columns(name(one), one.expected, one.found, departure.str());
+    }
+    const auto* first = found.first_departure();
+    if (first)
+        throw std::runtime_error("the model departs at " + name(*first) + " by " +
+                                 number(first->relative) + ", more than " +
+                                 number(found.tolerance));
+    std::cout << "passed: every stage within " << found.tolerance << ", the farthest by "
+              << found.largest() << "\n";
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app("Shows what is inside a model folder.", "inspect");
+    CLI::App app("Shows what is inside a model.", "inspect");
     app.option_defaults()->always_capture_default();
-    std::string folder = GPT2_BUNDLED_MODEL;
-    app.add_option("--model", folder, "Folder of the model; default: the bundled one");
-    return cli::run(app, argc, argv, [&] { inspect(folder); });
+    cli::model_options given;
+    cli::declare(app, given);
+    std::string reference;
+    bool proof = false;
+    app.add_flag("--verify", proof, "Run the model's reference.json; status 1 when it departs");
+    app.add_option("--reference", reference,
+                   "Another reference.json; default: the one beside the model");
+    return cli::run(app, argc, argv, [&] {
+        if (proof || !reference.empty())
+            verify(given, reference);
+        else
+            inspect(given);
+    });
 }

@@ -1,4 +1,4 @@
-// The options of every program that runs a model: which folder, how many threads, which weights.
+// The options of every program that runs a model: which file, how many threads, which weights.
 #pragma once
 
 #include "cli.hpp"
@@ -18,7 +18,8 @@ struct model_options {
 
 inline void declare(CLI::App& app, model_options& given) {
     using gpt2::storage;
-    app.add_option("--model", given.folder, "Folder of the model; default: the bundled one");
+    app.add_option("--model", given.folder,
+                   "Folder or file of the model; default: the bundled one");
     app.add_option("--threads", given.how.threads, "Threads; 0: one per core")->check(count());
     add_choice<storage>(app, "--weights", given.how.weights,
                         {{"f32", storage::f32},

@@ -47,7 +47,7 @@ using token_id = std::int32_t;
 
 /// How weights are kept in memory; f64 files are kept as f32 at most.
 enum class storage {
-    as_stored,  ///< each as its file has it
+    as_stored,  ///< each as its file has it; the blocks of GGUF compute as if they were f32
     f32,
     f16,   ///< half the bytes; the same sums as f32 on rounded weights
     bf16,  ///< likewise

@@ -41,6 +41,7 @@ enum class errc {
     no_candidate = 20,        ///< every token is banned
     cancelled = 21,           ///< stopped by a stop token or a deadline
     out_of_memory = 22,       ///< an allocation failed, or its size cannot be represented
+    write_failed = 23,        ///< a file or folder could not be made, or is there already
 };
 
 /// The one exception type: a code for programs, a message for people (at most 512 bytes).

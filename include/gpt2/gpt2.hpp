@@ -8,6 +8,7 @@
 #pragma once
 
 #include "load.hpp"
+#include "plan.hpp"
 #include "session.hpp"
 #include "tokenizer_files.hpp"
 
@@ -34,6 +35,15 @@ struct load_options {
     /// How keys and values are kept: f32, f16 or bf16; as_stored: f32, or bf16 where arithmetic is
     /// fast. Halves take half the memory, and half the time of reading them.
     storage cache = storage::as_stored;
+    /// Bytes that the weights and one text of the whole context, with its scratch memory, may take
+    /// (plan.hpp); 0: whatever they need. A model that needs more is refused before it is read.
+    std::uint64_t memory_limit = 0;
+
+    /// How keys and values are then kept: `cache`, with as_stored resolved.
+    storage cache_kept() const {
+        if (cache != storage::as_stored) return cache;
+        return arithmetic == gpt2::arithmetic::fast ? storage::bf16 : storage::f32;
+    }
 };
 
 /// The kernels that this machine can run, the fastest first. All give the same bits.
@@ -59,22 +69,7 @@ namespace detail {
 
 /// Raises invalid_argument.
 inline execution execution_of(const load_options& how) {
-    const auto cache = [&] {
-        switch (how.cache) {
-            case storage::f32:
-                return kernels::format::f32;
-            case storage::f16:
-                return kernels::format::f16;
-            case storage::bf16:
-                return kernels::format::bf16;
-            case storage::as_stored:
-                return how.arithmetic == arithmetic::fast ? kernels::format::bf16
-                                                          : kernels::format::f32;
-            default:
-                throw error(errc::invalid_argument, "cache: expected f32, f16 or bf16");
-        }
-    };
-    return {&kernels_named(how.kernels), how.arithmetic, cache()};
+    return {&kernels_named(how.kernels), how.arithmetic, cache_format(how.cache_kept())};
 }
 
 }  // namespace detail
@@ -137,6 +132,8 @@ public:
     gpt2::state<float> state() const { return {config(), *parts_->pool, parts_->how}; }
     /// What `load` used of the files, and what it ignored.
     const gpt2::audit& audit() const { return parts_->audit; }
+    /// What was loaded, a folder or a file; empty for a model that came from no file.
+    const std::filesystem::path& source() const { return parts_->source; }
 
 private:
     /// Prompts that share a reading of the weights; each has a cache of its own meanwhile.
@@ -163,33 +160,40 @@ inline completion language_model::generate(std::span<const token_id> prompt, con
     return done;
 }
 
-namespace detail {
-
-/// Whether a folder holds any file of tokens or merges. What stands beside them (added_tokens.json,
-/// tokenizer_config.json …) also accompanies tokenizers of other kinds, which GPT-2s of other
-/// languages use, and says nothing alone.
-[[gnu::cold]] inline bool has_tokenizer_files(const std::filesystem::path& folder) {
-    for (const std::string_view name :
-         {"tokenizer.json", "vocab.json", "encoder.json", "merges.txt", "vocab.bpe"})
-        if (has_entry(folder, name)) return true;  // also a link to nowhere, an error later
-    return false;
-}
-
-}  // namespace detail
-
-/// Loads a model as it is downloaded: a Hugging Face folder with `config.json`, the weights as
-/// safetensors, and the tokenizer's files. Where there is none of those the model takes ids and
-/// gives ids; where some are missing that is not_found. Raises a gpt2::error that names file,
-/// tensor or key with what was expected and found.
-[[gnu::cold]] inline language_model load(const std::filesystem::path& folder,
-                                         const load_options& how = {}) {
+/// The model and tokenizer of files that are open.
+[[gnu::cold]] inline language_model load(const stored_model& files, const load_options& how = {}) {
     const auto execution = detail::execution_of(how);
     const auto pool = how.pool ? how.pool : std::make_shared<thread_pool>(how.threads);
-    auto loaded = load_model<float>(folder, how.weights, pool.get());
-    std::optional<tokenizer> words;
-    if (detail::has_tokenizer_files(folder)) words = load_tokenizer(folder);
+    if (how.memory_limit != 0)
+        detail::keep_within(
+            how.memory_limit, plan(files),
+            {.weights = how.weights, .cache = how.cache_kept(), .threads = pool->size()});
+    auto loaded = load_model<float>(files, how.weights, pool.get());
     return language_model(std::make_shared<const language_parts>(
-        std::move(loaded.model), std::move(words), std::move(loaded.audit), pool, execution));
+        std::move(loaded.model), files.read_tokenizer(), std::move(loaded.audit), pool, execution,
+        files.source));
+}
+
+/// Loads a model as it was downloaded: a folder of Hugging Face's or OpenAI's, or a file of
+/// safetensors, GGUF, PyTorch or llm.c, recognised by its contents. Where no tokenizer came along
+/// the model takes ids and gives ids; where some of its files are missing that is not_found. Raises
+/// a gpt2::error that names file, tensor or key with what was expected and found; limit_exceeded
+/// for a model that needs more than load_options::memory_limit.
+[[gnu::cold]] inline language_model load(const std::filesystem::path& path,
+                                         const load_options& how = {}) {
+    return load(open_model(path), how);
+}
+
+/// The same for a file in memory, which is not needed once the model is there.
+[[gnu::cold]] inline language_model load(std::span<const std::byte> file,
+                                         const load_options& how = {}) {
+    return load(open_model(file), how);
+}
+
+/// The same for a folder in memory: each file under the name that it would have there.
+[[gnu::cold]] inline language_model load(std::span<const file_part> parts,
+                                         const load_options& how = {}) {
+    return load(open_model(parts), how);
 }
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -20,6 +20,22 @@
 namespace gpt2::inline GPT2_ABI {
 namespace layers {
 
+/// What some layers take in memory, and the least exact way in which one of their matrices is kept.
+struct footprint {
+    std::size_t bytes = 0;
+    storage kept = storage::f32;
+
+    template <class T>
+    void add(const buffer<T>& memory) {
+        bytes += memory.size() * sizeof(T);
+    }
+    template <class Scalar>
+    void add(const packed_matrix<Scalar>& matrix) {
+        bytes += matrix.bytes();
+        kept = std::max(kept, detail::storage_of(matrix.stored()));
+    }
+};
+
 /// y = x·W + b; the checkpoint calls it Conv1D and stores W as (in, out).
 template <class Scalar>
 class linear {
@@ -39,7 +55,10 @@ public:
                             p.on, after);
     }
 
-    std::size_t bytes() const { return weight_.bytes(); }
+    void add_to(footprint& sum) const {
+        sum.add(weight_);
+        sum.add(bias_);
+    }
 
 private:
     packed_matrix<Scalar> weight_;  // (in, out)
@@ -58,6 +77,11 @@ public:
     void forward(cview<Scalar> x, view<Scalar> y, const ops::machine& on) const {
         ops::layer_norm<Scalar>(x, gain_.span().first(width_), bias_.span().first(width_), epsilon_,
                                 y, on);  // (T, C) -> (T, C)
+    }
+
+    void add_to(footprint& sum) const {
+        sum.add(gain_);
+        sum.add(bias_);
     }
 
 private:
@@ -97,7 +121,14 @@ public:
         show(trace, stage::attention, layer_, branch);
     }
 
-    std::size_t bytes() const { return c_attn_.bytes() + c_proj_.bytes(); }
+    void add_to(footprint& sum) const {
+        c_attn_.add_to(sum);
+        c_proj_.add_to(sum);
+    }
+
+    /// How c_attn is kept: queries, keys and values lose most by 4 bits, half of what int4 costs in
+    /// perplexity.
+    static storage kept(storage wanted) { return wanted == storage::int4 ? storage::int8 : wanted; }
 
 private:
     /// Neighbouring queries of one head, which one thread takes to the keys together.
@@ -217,9 +248,6 @@ private:
 
     static constexpr std::size_t block_size = workspace<Scalar>::query_block;
 
-    /// Queries, keys and values lose most by 4 bits: half of what int4 costs in perplexity.
-    static storage kept(storage wanted) { return wanted == storage::int4 ? storage::int8 : wanted; }
-
     linear<Scalar> c_attn_, c_proj_;
     std::size_t layer_, heads_;
     Scalar scale_;
@@ -252,7 +280,10 @@ public:
         show(trace, stage::mlp, layer_, branch);
     }
 
-    std::size_t bytes() const { return c_fc_.bytes() + c_proj_.bytes(); }
+    void add_to(footprint& sum) const {
+        c_fc_.add_to(sum);
+        c_proj_.add_to(sum);
+    }
 
 private:
     linear<Scalar> c_fc_, c_proj_;
@@ -287,7 +318,12 @@ public:
         show(trace, stage::block, layer_, x);
     }
 
-    std::size_t bytes() const { return attn_.bytes() + mlp_.bytes(); }
+    void add_to(footprint& sum) const {
+        ln_1_.add_to(sum);
+        attn_.add_to(sum);
+        ln_2_.add_to(sum);
+        mlp_.add_to(sum);
+    }
 
 private:
     layer_norm<Scalar> ln_1_;
@@ -318,7 +354,7 @@ public:
             detail::nothing{});
     }
 
-    std::size_t bytes() const { return rows_.bytes(); }
+    void add_to(footprint& sum) const { sum.add(rows_); }
 
 private:
     packed_matrix<Scalar> rows_;  // (C, V)

@@ -19,6 +19,29 @@
 
 namespace gpt2::inline GPT2_ABI {
 
+namespace detail {
+
+/// The stored head where it is not the token embedding: a head that differs wins even when the
+/// config says tied, as in Hugging Face transformers 5.
+template <class Scalar>
+const stored_tensor* own_head(const weight_scope& w, const config& c) {
+    if (!c.tied_head) return &w.fetch("lm_head.weight", {c.vocabulary_size, c.width});
+    if (!w.has("lm_head.weight")) return nullptr;
+    const auto& head = w.fetch("lm_head.weight", {c.vocabulary_size, c.width});
+    const auto& wte = w.fetch("wte.weight");
+    const std::size_t step = std::max<std::size_t>((std::size_t{1} << 18) / c.width, 1);
+    buffer<Scalar> a(step * c.width), b(step * c.width);
+    for (std::size_t row = 0; row < c.vocabulary_size; row += step) {
+        const auto count = std::min(step, c.vocabulary_size - row), size = count * c.width;
+        head.read_rows<Scalar>(row, count, a.span().first(size));
+        wte.read_rows<Scalar>(row, count, b.span().first(size));
+        if (!std::equal(a.data(), a.data() + size, b.data())) return &head;
+    }
+    return nullptr;
+}
+
+}  // namespace detail
+
 /// A GPT-2 computing in `Scalar`, which is float or double.
 template <class Scalar>
 class basic_model {
@@ -32,7 +55,7 @@ public:
           ln_f_(w / "ln_f", c) {
         for (std::size_t layer = 0; layer < c.layers; ++layer)
             h_.push_back(layers::block<Scalar>(w / "h" / layer, c, layer));
-        if (const auto* head = own_head(w, c)) lm_head_.emplace(*head, w);
+        if (const auto* head = detail::own_head<Scalar>(w, c)) lm_head_.emplace(*head, w);
     }
 
     const gpt2::config& config() const { return config_; }
@@ -74,12 +97,15 @@ public:
     void forward_batch(std::span<const token_id> ids, std::span<state<Scalar>* const> texts,
                        view<Scalar> logits) const;
 
-    /// Bytes of the packed matrices: what decoding one token reads.
+    /// Bytes of the weights that decoding one token reads: all but the vectors of other tokens and
+    /// positions.
     std::size_t weight_bytes() const;
+
+    /// The memory that all weights take, and the least exact way in which a matrix is kept.
+    layers::footprint footprint() const;
 
 private:
     static buffer<Scalar> position_vectors(const weight_scope& w, const gpt2::config& c);
-    static const stored_tensor* own_head(const weight_scope& w, const gpt2::config& c);
 
     void check(std::span<const token_id> ids, const state<Scalar>& s, view<Scalar> logits) const;
 
@@ -147,25 +173,6 @@ buffer<Scalar> basic_model<Scalar>::position_vectors(const weight_scope& w, cons
     return vectors;
 }
 
-/// The stored head where it is not the token embedding: a head that differs wins even when the
-/// config says tied, as in Hugging Face transformers 5.
-template <class Scalar>
-const stored_tensor* basic_model<Scalar>::own_head(const weight_scope& w, const gpt2::config& c) {
-    if (!c.tied_head) return &w.fetch("lm_head.weight", {c.vocabulary_size, c.width});
-    if (!w.has("lm_head.weight")) return nullptr;
-    const auto& head = w.fetch("lm_head.weight", {c.vocabulary_size, c.width});
-    const auto& wte = w.fetch("wte.weight");
-    const std::size_t step = std::max<std::size_t>((std::size_t{1} << 18) / c.width, 1);
-    buffer<Scalar> a(step * c.width), b(step * c.width);
-    for (std::size_t row = 0; row < c.vocabulary_size; row += step) {
-        const auto count = std::min(step, c.vocabulary_size - row), size = count * c.width;
-        head.read_rows<Scalar>(row, count, a.span().first(size));
-        wte.read_rows<Scalar>(row, count, b.span().first(size));
-        if (!std::equal(a.data(), a.data() + size, b.data())) return &head;
-    }
-    return nullptr;
-}
-
 template <class Scalar>
 void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
                                         std::span<state<Scalar>* const> texts,
@@ -195,8 +202,21 @@ void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
 
 template <class Scalar>
 std::size_t basic_model<Scalar>::weight_bytes() const {
-    std::size_t sum = (lm_head_ ? *lm_head_ : wte_).bytes();
-    for (const auto& block : h_) sum += block.bytes();
+    layers::footprint sum;
+    (lm_head_ ? *lm_head_ : wte_).add_to(sum);
+    for (const auto& block : h_) block.add_to(sum);
+    ln_f_.add_to(sum);
+    return sum.bytes;
+}
+
+template <class Scalar>
+layers::footprint basic_model<Scalar>::footprint() const {
+    layers::footprint sum;
+    wte_.add_to(sum);
+    sum.add(wpe_);
+    for (const auto& block : h_) block.add_to(sum);
+    ln_f_.add_to(sum);
+    if (lm_head_) lm_head_->add_to(sum);
     return sum;
 }
 

@@ -50,8 +50,7 @@ struct interruption {
 class thread_pool {
 public:
     /// `threads`: how many work at once, the caller included; 0 for one per core. At most 1024.
-    explicit thread_pool(unsigned threads = 0)
-        : size_(std::clamp(threads ? threads : std::thread::hardware_concurrency(), 1u, 1024u)) {}
+    explicit thread_pool(unsigned threads = 0) : size_(size(threads)) {}
 
     thread_pool(const thread_pool&) = delete;
     thread_pool& operator=(const thread_pool&) = delete;
@@ -65,6 +64,10 @@ public:
     }
 
     unsigned size() const noexcept { return size_; }
+    /// How many threads that is, asked of a pool.
+    static unsigned size(unsigned threads) {
+        return std::clamp(threads ? threads : std::thread::hardware_concurrency(), 1u, 1024u);
+    }
 
     /// Calls task(first, last, worker) for disjoint ranges that together make [0, count), and
     /// returns when all are done. Ranges begin at multiples of `unit`; worker < size() is a number

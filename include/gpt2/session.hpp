@@ -13,6 +13,7 @@
 #include "tokenizer.hpp"
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -34,8 +35,9 @@ enum class end_rule {
 struct options {
     std::size_t max_new_tokens = 64;
     gpt2::sampling sampling = greedy();
-    std::uint64_t seed = 0;         ///< the same seed draws the same tokens, everywhere
-    std::vector<std::string> stop;  ///< text that ends the generation, never emitted; at most 64
+    std::uint64_t seed = 0;  ///< the same seed draws the same tokens, everywhere
+    /// Text that ends the generation, never emitted; at most 64.
+    std::vector<std::string> stop = {};
     end_rule at_end_of_text = end_rule::stop;
     specials prompt = specials::as_text;  ///< whether "<|endoftext|>" in a prompt is a token
     interruption until = {};              ///< stop token and deadline, heeded within a layer's work
@@ -91,18 +93,20 @@ struct completion {
 struct language_parts {
     language_parts(gpt2::model model_, std::optional<gpt2::tokenizer> tokenizer_,
                    gpt2::audit audit_, std::shared_ptr<thread_pool> pool_,
-                   const execution& how_ = {})
+                   const execution& how_ = {}, std::filesystem::path source_ = {})
         : model(std::move(model_)),
           tokenizer(std::move(tokenizer_)),
           audit(std::move(audit_)),
           pool(std::move(pool_)),
-          how(how_) {}
+          how(how_),
+          source(std::move(source_)) {}
 
     gpt2::model model;
     std::optional<gpt2::tokenizer> tokenizer;  ///< none: ids in, ids out
     gpt2::audit audit;
     std::shared_ptr<thread_pool> pool;
     execution how;
+    std::filesystem::path source;  ///< what was loaded; empty: no file
 
     /// Raises not_found when the model came without tokenizer files.
     const gpt2::tokenizer& text() const {
@@ -171,7 +175,6 @@ private:
     static void catch_up(std::span<generation* const> active, const interruption& until);
     static void step(std::span<generation* const> some, const interruption& until);
     void begin(const interruption& until);
-    std::string_view bytes(token_id id) const;
 
     std::shared_ptr<const language_parts> parts_;
     std::unique_ptr<running> run_;
@@ -236,12 +239,6 @@ inline void session::begin(const interruption& until) {
     feed(std::span(&*first, 1), until);
 }
 
-/// The bytes of a token; none where the vocabulary is padded beyond the tokenizer.
-inline std::string_view session::bytes(token_id id) const {
-    if (!parts_->tokenizer || static_cast<std::size_t>(id) >= parts_->tokenizer->size()) return {};
-    return parts_->tokenizer->bytes(id);
-}
-
 /// One call of generate: the loop and what it gathers.
 class session::generation {
 public:
@@ -250,12 +247,11 @@ public:
           how_(how),
           callback_(callback),
           sampler_(how.sampling, how.seed),
+          words_(words_of(text)),
           stream_(how.stop) {
         // The prompt may end within a character, of at most 4 bytes, that the first token
         // completes.
-        const auto past = text.tokens();
-        for (const token_id id : past.last(std::min<std::size_t>(past.size(), 4)))
-            stream_.skip(text.bytes(id));
+        stream_.skip(words_.skip(text.tokens()));
     }
 
     /// The whole generation, alone.
@@ -303,7 +299,7 @@ public:
             return;
         }
         append(next);
-        auto shown = stream_.push(text_.bytes(next.token));
+        auto shown = stream_.push(words_.push(next.token));
         const bool last = result_.tokens.size() == how_.max_new_tokens || full();
         if (last && !stream_.stopped()) shown += stream_.finish();
         const auto wish = emit(shown, next);
@@ -328,6 +324,12 @@ public:
 
 private:
     using clock = std::chrono::steady_clock;
+
+    /// What ids stand for, or nothing. Raises what run raises.
+    static const gpt2::tokenizer* words_of(const session& text) {
+        (void)text.run();
+        return text.parts_->tokenizer ? &*text.parts_->tokenizer : nullptr;
+    }
 
     /// A token beyond the last position can be drawn, but nothing can follow it.
     bool full() const { return text_.size() > text_.run().state.kv.capacity(); }
@@ -354,6 +356,7 @@ private:
     const options& how_;
     const on_piece& callback_;
     gpt2::sampler sampler_;
+    token_stream words_;
     detail::text_stream stream_;
     completion result_;
     std::optional<finish> why_;

@@ -35,11 +35,18 @@ public:
           value_stride_(panel_bytes(capacity_)),
           key_room_(panel_count(capacity_) * key_stride_),
           head_room_(key_room_ + panel_count(head_size_) * value_stride_),
-          memory_(shape.layers * heads_ * head_room_) {}
+          memory_(bytes(shape, stored, shape.context_length)) {}
 
     std::size_t size() const { return size_; }          ///< positions held
     std::size_t capacity() const { return capacity_; }  ///< positions there is room for
     std::size_t bytes() const { return memory_.size(); }
+    /// The bytes that the keys and values of so many positions of one text fill.
+    static std::size_t bytes(const config& shape, format stored, std::size_t positions) {
+        const auto size = shape.head_size();
+        return shape.layers * shape.heads *
+               (panel_count(positions) * gpt2::panel_bytes<Scalar>(stored, size) +
+                panel_count(size) * gpt2::panel_bytes<Scalar>(stored, positions));
+    }
 
     /// Keys of one head at the first `count` positions: (D, count).
     panel_view<Scalar> keys(std::size_t layer, std::size_t head, std::size_t count) const {
@@ -127,18 +134,30 @@ public:
     static constexpr std::size_t query_block = 32;
 
     workspace(const config& shape, unsigned threads)
-        : rows_(std::max(std::min(chunk, shape.context_length), std::size_t{64})),
+        : rows_(rows(shape)),
           width_(shape.width),
           inner_(shape.inner_width),
           scores_stride_(stride(shape.context_length)),
-          memory_(rows_ * (4 * stride(width_) + stride(3 * width_) + stride(inner_))),
+          memory_(rows_ * row_size(shape)),
           scores_(threads * query_block * scores_stride_),
           rounded_(rows_, std::max(width_, inner_)) {
-        const auto deepest = std::max(shape.context_length, shape.head_size());
-        for (unsigned i = 0; i < threads; ++i) rounded_scores_.emplace_back(query_block, deepest);
+        for (unsigned i = 0; i < threads; ++i)
+            rounded_scores_.emplace_back(query_block, deepest(shape));
     }
 
     std::size_t rows() const { return rows_; }
+    std::size_t bytes() const {
+        std::size_t sum = (memory_.size() + scores_.size()) * sizeof(Scalar) + rounded_.bytes();
+        for (const auto& room : rounded_scores_) sum += room.bytes();
+        return sum;
+    }
+    /// The bytes that the scratch memory of so many threads takes, once all of it is touched.
+    static std::size_t bytes(const config& shape, unsigned threads) {
+        const auto scores = query_block * stride(shape.context_length) * sizeof(Scalar);
+        return rows(shape) * row_size(shape) * sizeof(Scalar) +
+               rounding_room::bytes(rows(shape), std::max(shape.width, shape.inner_width)) +
+               threads * (scores + rounding_room::bytes(query_block, deepest(shape)));
+    }
 
     view<Scalar> residual(std::size_t t) { return part(0, t, width_); }                 ///< (T, C)
     view<Scalar> normed(std::size_t t) { return part(stride(width_), t, width_); }      ///< (T, C)
@@ -160,6 +179,16 @@ public:
     rounding_room& rounded_scores(std::size_t worker) { return rounded_scores_[worker]; }
 
 private:
+    static std::size_t rows(const config& shape) {
+        return std::max(std::min(chunk, shape.context_length), std::size_t{64});
+    }
+    /// Numbers in a row of all parts.
+    static std::size_t row_size(const config& shape) {
+        return 4 * stride(shape.width) + stride(3 * shape.width) + stride(shape.inner_width);
+    }
+    static std::size_t deepest(const config& shape) {
+        return std::max(shape.context_length, shape.head_size());
+    }
     view<Scalar> part(std::size_t offset, std::size_t t, std::size_t columns) {
         return {memory_.data() + rows_ * offset, t, columns, stride(columns)};
     }
@@ -182,6 +211,25 @@ struct execution {
     /// How keys and values are kept: f32, or for float also f16 or bf16.
     detail::kernels::format cache = detail::kernels::format::f32;
 };
+
+namespace detail {
+
+/// The format of caches that are asked to be kept so; as_stored is f32. Raises invalid_argument.
+[[gnu::cold]] inline kernels::format cache_format(storage kept) {
+    switch (kept) {
+        case storage::as_stored:
+        case storage::f32:
+            return kernels::format::f32;
+        case storage::f16:
+            return kernels::format::f16;
+        case storage::bf16:
+            return kernels::format::bf16;
+        default:
+            throw error(errc::invalid_argument, "cache: expected f32, f16 or bf16");
+    }
+}
+
+}  // namespace detail
 
 /// One running text: its cache, its scratch memory, and the threads and kernels it may use.
 template <class Scalar>

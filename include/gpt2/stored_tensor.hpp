@@ -12,6 +12,7 @@
 #include "detail/byte_source.hpp"
 #include "detail/checked.hpp"
 #include "detail/gguf_blocks.hpp"
+#include "detail/kernels/panel.hpp"
 #include "detail/strided.hpp"
 #include "detail/widen.hpp"
 
@@ -48,6 +49,30 @@ namespace detail {
 
 }  // namespace detail
 
+namespace detail {
+
+/// How a stored matrix relates to the product x·W that it serves.
+enum class orientation {
+    in_out,  ///< (K, N): rows are inputs, as Conv1D stores them
+    out_in,  ///< (N, K): rows are outputs, as embeddings and nn.Linear store them
+};
+
+constexpr orientation turned(orientation rows) {
+    return rows == orientation::in_out ? orientation::out_in : orientation::in_out;
+}
+
+/// A matrix that lies in memory as products want it, in panels (detail/kernels/panel.hpp).
+struct stored_panels {
+    kernels::format format;
+    orientation rows;                       ///< of the tensor
+    std::size_t stride;                     ///< bytes from panel to panel
+    std::shared_ptr<const std::byte> data;  ///< the first panel, as long as this lives
+    /// Writes one row of the tensor.
+    void (*read_row)(const stored_panels&, std::size_t row, std::span<float> out);
+};
+
+}  // namespace detail
+
 /// One tensor, still in its file: row after row, by_column(), or a view with strides. Cheap to
 /// copy; threads may share it.
 class stored_tensor {
@@ -57,6 +82,22 @@ public:
     /// `offset` reach beyond the end of `source`.
     stored_tensor(std::string name, dtype type, std::vector<std::size_t> shape,
                   std::shared_ptr<const detail::byte_source> source, std::uint64_t offset);
+
+    /// A matrix in panels, all of which must be there; `type` says what they are made of.
+    stored_tensor(std::string name, dtype type, std::vector<std::size_t> shape,
+                  std::shared_ptr<const detail::byte_source> source,
+                  std::shared_ptr<const detail::stored_panels> panels)
+        : name_(std::move(name)),
+          shape_(std::move(shape)),
+          source_(std::move(source)),
+          panels_(std::move(panels)),
+          size_(shape_.at(0) * shape_.at(1)),
+          type_(type) {
+        const auto outputs = shape_[panels_->rows == detail::orientation::in_out ? 1 : 0];
+        bytes_ = std::uint64_t{(outputs + detail::kernels::panel_width - 1) /
+                               detail::kernels::panel_width} *
+                 panels_->stride;
+    }
 
     const std::string& name() const noexcept { return name_; }
     dtype type() const noexcept { return type_; }
@@ -68,6 +109,9 @@ public:
     /// As a matrix: (n) is one row of n, (r, c, …) is r rows of c · …, a scalar is 1 × 1.
     std::size_t rows() const noexcept { return shape_.size() < 2 ? 1 : shape_.front(); }
     std::size_t columns() const noexcept { return rows() == 0 ? 0 : size_ / rows(); }
+
+    /// The panels of a matrix that is kept in them, else null.
+    const detail::stored_panels* panels() const noexcept { return panels_.get(); }
 
     /// Whether column after column is stored, as nn.Linear and GGUF keep what Conv1D keeps row
     /// after row. Such a matrix is read best as its transposed().
@@ -81,6 +125,23 @@ public:
     /// errc::truncated, errc::read_failed.
     template <class Scalar>
     void read_rows(std::size_t first, std::size_t count, std::span<Scalar> out) const;
+
+    /// Rows [first, first + count) as the blocks they are stored in, count · columns() /
+    /// Block::values of them. Throws what read_rows does, and errc::invalid_argument for blocks of
+    /// another type or a tensor that is by_column().
+    template <detail::value_block Block>
+    void read_blocks(std::size_t first, std::size_t count, std::span<Block> out) const;
+
+    /// The bytes from `first` on as they are stored, values unchecked: as many as `out` takes.
+    /// Throws errc::invalid_argument beyond bytes() and for a view with gaps, errc::truncated,
+    /// errc::read_failed.
+    void read_stored(std::uint64_t first, std::span<std::byte> out) const {
+        if (!strides_.empty() || panels_ || first > bytes_ || out.size() > bytes_ - first)
+            detail::fail(errc::invalid_argument, detail::shown_name(name_),
+                         {"a part of ", bytes_, " bytes without gaps"},
+                         {out.size(), " bytes from ", first, " on"});
+        source_->read(offset_ + first, out);
+    }
 
     /// The same tensor under another name.
     stored_tensor renamed(std::string name) && {
@@ -111,6 +172,9 @@ private:
     void widen(std::size_t first, std::span<Scalar> out) const;
 
     template <class Scalar>
+    void read_panels(std::size_t first, std::size_t count, std::span<Scalar> out) const;
+
+    template <class Scalar>
     void read_across(std::size_t first, std::size_t count, std::span<Scalar> out) const;
 
     template <class Scalar>
@@ -121,6 +185,7 @@ private:
     std::vector<std::size_t> shape_;
     std::vector<std::size_t> strides_;  // empty: one value after another
     std::shared_ptr<const detail::byte_source> source_;
+    std::shared_ptr<const detail::stored_panels> panels_;
     std::uint64_t offset_ = 0;
     std::uint64_t bytes_ = 0;
     std::size_t size_ = 0;
@@ -161,7 +226,8 @@ private:
 }
 
 [[gnu::cold]] inline stored_tensor stored_tensor::reshaped(std::vector<std::size_t> shape) && {
-    if (detail::checked_product<std::size_t>(shape) != size_ || by_column_ || !strides_.empty())
+    if (detail::checked_product<std::size_t>(shape) != size_ || by_column_ || !strides_.empty() ||
+        panels_)
         detail::fail(errc::bad_weights, detail::shown_name(name_),
                      {"a shape of ", size_, " values, row after row"}, detail::shown_shape(shape));
     shape_ = std::move(shape);
@@ -170,11 +236,11 @@ private:
 
 [[gnu::cold]] inline stored_tensor stored_tensor::strided(std::vector<std::size_t> strides) && {
     const detail::strided_shape view{shape_, strides};
-    const bool plain = strides.size() == shape_.size() && block_values(type_) == 1;
+    const bool plain = strides.size() == shape_.size() && block_values(type_) == 1 && !panels_;
     const auto reach = plain ? detail::reach(view) : std::nullopt;
     const auto end =
         reach ? detail::checked_multiply<std::uint64_t>(*reach, bits(type_) / 8) : std::nullopt;
-    if (!end || *reach < size_)
+    if (!reach || !end || *reach < size_)
         detail::fail(errc::bad_weights, detail::shown_name(name_),
                      {"strides for ", detail::shown_shape(shape_), " that share no value"},
                      detail::shown_shape(strides));
@@ -190,7 +256,7 @@ private:
 }
 
 [[gnu::cold]] inline stored_tensor stored_tensor::transposed() const {
-    if (shape_.size() != 2)
+    if (shape_.size() != 2 || panels_)
         detail::fail(errc::bad_weights, detail::shown_name(name_), "a matrix",
                      detail::shown_shape(shape_));
     stored_tensor other = *this;
@@ -201,7 +267,7 @@ private:
 }
 
 [[gnu::cold]] inline stored_tensor stored_tensor::first_rows(std::size_t count) const {
-    if (shape_.size() < 2 || count > shape_[0] || by_column_)
+    if (shape_.size() < 2 || count > shape_[0] || by_column_ || panels_)
         detail::fail(errc::wrong_shape, detail::shown_name(name_), {count, " rows or more"},
                      detail::shown_shape(shape_));
     stored_tensor part = *this;
@@ -218,6 +284,7 @@ void stored_tensor::read_rows(std::size_t first, std::size_t count, std::span<Sc
         detail::fail(errc::invalid_argument, detail::shown_name(name_),
                      {"rows within ", rows(), " and room for them"},
                      {count, " from row ", first, " on and room for ", out.size(), " values"});
+    if (panels_) return read_panels(first, count, out);
     if (by_column_) return read_across(first, count, out);
     switch (type_) {
         case dtype::f64:
@@ -247,6 +314,23 @@ void stored_tensor::read_rows(std::size_t first, std::size_t count, std::span<Sc
         default:
             detail::fail(errc::unsupported, detail::shown_name(name_), "a type of floats",
                          gpt2::name(type_));
+    }
+}
+
+template <detail::value_block Block>
+void stored_tensor::read_blocks(std::size_t first, std::size_t count, std::span<Block> out) const {
+    const std::size_t each = columns() / Block::values;
+    if (first > rows() || count > rows() - first || out.size() != count * each || by_column_ ||
+        panels_ || bits(type_) != 8 * sizeof(Block))
+        detail::fail(errc::invalid_argument, detail::shown_name(name_),
+                     {"rows of blocks within ", rows(), " and room for them"},
+                     {count, " from row ", first, " on and room for ", out.size(), " blocks"});
+    source_->read(offset_ + std::uint64_t{first} * each * sizeof(Block),
+                  std::as_writable_bytes(out));
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        if (out[i].finite()) continue;
+        std::vector<float> row(columns());
+        read_rows<float>(first + i / each, 1, row);  // says which value it is
     }
 }
 
@@ -290,6 +374,17 @@ void stored_tensor::widen(std::size_t first, std::span<Scalar> out) const {
         }
         if (!detail::all_finite(std::span<const Scalar>(part)))
             fail_not_finite(first + done, std::span<const Scalar>(part));
+    }
+}
+
+template <class Scalar>
+void stored_tensor::read_panels(std::size_t first, std::size_t count, std::span<Scalar> out) const {
+    std::vector<float> row(columns());
+    for (std::size_t r = 0; r < count; ++r) {
+        panels_->read_row(*panels_, first + r, row);
+        if (!detail::all_finite(std::span<const float>(row)))
+            fail_not_finite((first + r) * columns(), std::span<const float>(row));
+        std::copy(row.begin(), row.end(), out.begin() + static_cast<std::ptrdiff_t>(r * columns()));
     }
 }
 

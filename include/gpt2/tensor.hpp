@@ -241,7 +241,14 @@ private:
     std::size_t panel_stride_, depth_, columns_;
 };
 
-/// A (K, N) matrix packed for products, in memory of its own.
+/// Bytes from panel to panel: an odd number of cache lines. Panels are read side by side, and a
+/// power of two apart they would fall into the same few sets of a cache.
+template <class Scalar>
+constexpr std::size_t panel_stride(detail::kernels::format stored, std::size_t depth) {
+    return ((panel_bytes<Scalar>(stored, depth) + 63) / 64 | 1) * 64;
+}
+
+/// A (K, N) matrix packed for products, in memory of its own or in a file that is mapped.
 template <class Scalar>
 class packed_matrix {
 public:
@@ -252,28 +259,37 @@ public:
     packed_matrix(format stored, std::size_t depth, std::size_t columns)
         : depth_(depth),
           columns_(columns),
-          panel_bytes_(padded(gpt2::panel_bytes<Scalar>(stored, depth))),
           format_(stored),
-          memory_(panel_count(columns) * panel_bytes_, memory_use::dense) {}
+          memory_(panel_count(columns) * stride(), memory_use::dense) {}
+    /// Panels that lie elsewhere, panel_stride apart.
+    packed_matrix(format stored, std::size_t depth, std::size_t columns,
+                  std::shared_ptr<const std::byte> panels)
+        : depth_(depth), columns_(columns), format_(stored), elsewhere_(std::move(panels)) {}
 
     std::size_t depth() const { return depth_; }      ///< K
     std::size_t columns() const { return columns_; }  ///< N
     format stored() const { return format_; }
-    std::size_t bytes() const { return memory_.size(); }
+    std::size_t bytes() const { return panel_count(columns_) * stride(); }
+    /// The bytes that a matrix of these sizes takes.
+    static constexpr std::size_t bytes(format stored, std::size_t depth, std::size_t columns) {
+        return panel_count(columns) * panel_stride<Scalar>(stored, depth);
+    }
 
-    std::uint8_t* panel(std::size_t p) { return memory_.data() + p * panel_bytes_; }
+    /// A panel to be written, of a matrix that has memory of its own.
+    std::uint8_t* panel(std::size_t p) { return memory_.data() + p * stride(); }
     panel_view<Scalar> view() const {
-        return {memory_.data(), format_, panel_bytes_, depth_, columns_};
+        const void* const panels = elsewhere_ ? static_cast<const void*>(elsewhere_.get())
+                                              : static_cast<const void*>(memory_.data());
+        return {panels, format_, stride(), depth_, columns_};
     }
 
 private:
-    /// To an odd number of cache lines: panels are read side by side, and a power of two apart they
-    /// would fall into the same few sets of a cache.
-    static constexpr std::size_t padded(std::size_t bytes) { return ((bytes + 63) / 64 | 1) * 64; }
+    std::size_t stride() const { return panel_stride<Scalar>(format_, depth_); }
 
-    std::size_t depth_ = 0, columns_ = 0, panel_bytes_ = 0;
+    std::size_t depth_ = 0, columns_ = 0;
     format format_ = format::f32;
     buffer<std::uint8_t> memory_;
+    std::shared_ptr<const std::byte> elsewhere_;
 };
 
 /// Memory for rows of x in fewer bits, whatever panels they are for.
@@ -290,6 +306,17 @@ public:
         const auto blocks = detail::kernels::block_count(f, depth);
         const auto each = detail::kernels::block_depth(f) / detail::kernels::group_depth(f);
         return {values_.data(), stride_, scales_.data(), offsets_.data(), blocks, blocks * each};
+    }
+
+    std::size_t bytes() const {
+        return values_.size() + scales_.size() * sizeof(float) +
+               offsets_.size() * sizeof(std::int32_t);
+    }
+    /// The bytes that room for such rows takes.
+    static constexpr std::size_t bytes(std::size_t rows, std::size_t depth) {
+        const auto whole = detail::kernels::whole_blocks(depth);
+        return rows *
+               (2 * whole + 64 + whole / 64 * sizeof(float) + whole / 32 * sizeof(std::int32_t));
     }
 
 private:

@@ -3,22 +3,26 @@
 // Any bytes encode and decode to themselves: nothing is normalised, and bytes that are no UTF-8
 // are kept. Ids equal those of tiktoken and Hugging Face tokenizers on every valid text. A
 // tokenizer is a value that knows no file (tokenizer_files.hpp reads those) and keeps no cache:
-// const calls may run on any number of threads.
+// const calls may run on any number of threads. Tokenizers of other kinds, which may change a text
+// before they cut it, stand behind the same class: detail/text_coder.hpp says how.
 //
-// Read before: error.hpp; for the two steps of encode, detail/scanner.hpp and detail/bpe.hpp.
+// Read before: vocabulary.hpp; for the two steps of encode, detail/scanner.hpp and detail/bpe.hpp.
 #pragma once
 
 #include "error.hpp"
+#include "vocabulary.hpp"
 #include "detail/added_tokens.hpp"
 #include "detail/bpe.hpp"
 #include "detail/scanner.hpp"
-#include "detail/utf8.hpp"
+#include "detail/text_coder.hpp"
+#include "detail/utf8_stream.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,41 +31,8 @@
 
 namespace gpt2::inline GPT2_ABI {
 
-/// Two neighbours that become one token. Its rank is its place in the list of merges.
-struct merge {
-    token_id left, right, result;
-};
-
-/// How a text is cut before merging.
-enum class cuts {
-    words,  ///< by GPT-2's pattern: words with the space before them, numbers, signs, white space
-    none,   ///< not at all
-};
-
-/// What is put before each stretch of text between added tokens.
-enum class prefix {
-    none,
-    space,  ///< a space, unless the stretch begins with U+0020 or is empty
-};
-
-/// What a tokenizer is made of.
-struct vocabulary {
-    std::vector<std::string> tokens;  ///< the bytes of each id; empty: no ordinary token
-    std::vector<gpt2::merge> merges;  ///< by rank
-    std::vector<added_token> added;   ///< may bring further ids, or name ids of `tokens`
-    gpt2::cuts cuts = gpt2::cuts::words;
-    gpt2::prefix prefix = gpt2::prefix::none;
-};
-
-/// What added tokens are in a text.
-enum class specials {
-    as_text,    ///< encode: characters like any other, so no text can write a control token;
-                ///< decode: their literal text
-    as_tokens,  ///< encode: found and turned into their ids; decode: their literal text
-    skip,       ///< encode: found, and the special ones among them left out; decode: left out
-};
-
-/// Byte-level BPE. Const calls are thread-safe; nothing in it changes after it is made.
+/// Byte-level BPE, or what another kind of file describes. Const calls are thread-safe; nothing in
+/// it changes after it is made.
 class tokenizer {
 public:
     /// The longest text that encode takes, in bytes; 2³¹ − 1 tokens are out of its reach.
@@ -73,7 +44,13 @@ public:
     /// token).
     explicit tokenizer(vocabulary from);
 
-    /// The ids of `text`, which may be any bytes. Raises errc::limit_exceeded above
+    /// A tokenizer of another kind. Raises what the other constructor raises for added tokens, and
+    /// errc::token_out_of_range where one of them has an id beyond the tokens.
+    explicit tokenizer(coded_vocabulary from);
+
+    /// The ids of `text`, which may be any bytes. Nothing is put around it: Hugging Face's
+    /// `tokenizer(text)` gives frame().before, encode(text, specials::as_tokens), frame().after,
+    /// and the middle alone with add_special_tokens=False. Raises errc::limit_exceeded above
     /// most_text_bytes, errc::invalid_argument at a byte that the vocabulary has no token for.
     /// O(n log n) at worst, in practice linear.
     std::vector<token_id> encode(std::string_view text, specials mode = specials::as_text) const {
@@ -87,13 +64,15 @@ public:
                    specials mode = specials::as_text) const;
 
     /// The exact bytes of the ids, one after another; they need not be UTF-8 (utf8_stream makes
-    /// them so). Raises errc::token_out_of_range naming the position.
+    /// them so). Kinds that put a space before each word leave it out at the beginning. Raises
+    /// errc::token_out_of_range naming the position.
     std::string decode(std::span<const token_id> ids, specials mode = specials::as_text) const;
 
     /// The number of ids, V: every id in [0, V) is a token.
     std::size_t size() const noexcept { return ends_.size(); }
 
-    /// The bytes of one token, valid as long as the tokenizer. Raises errc::token_out_of_range.
+    /// The bytes of one token, as they stand in the middle of a text, valid as long as the
+    /// tokenizer. Raises errc::token_out_of_range.
     std::string_view bytes(token_id id) const {
         if (!has(id)) fail_id(id, "bytes");
         const auto i = static_cast<std::size_t>(id);
@@ -108,27 +87,56 @@ public:
         return special_[static_cast<std::size_t>(id)] != 0;
     }
 
-    /// The lowest id with exactly these bytes, if any. O(V): look once and keep it.
+    /// The lowest id with exactly these bytes, or the added token. O(V): look once and keep it.
     std::optional<token_id> find(std::string_view bytes) const;
 
     /// The first step of encode, for those who want to watch: the cuts of a text without added
     /// tokens, as views into `text` that concatenate to it. Where prefixes_space() the text is cut
-    /// as it stands, so put the space before it first.
+    /// as it stands, so put the space before it first. Raises errc::unsupported for other kinds.
     std::vector<std::string_view> pieces(std::string_view text) const;
 
-    /// The second step: one piece merged by itself. Raises what encode raises. O(n log n).
+    /// The second step: one piece merged by itself. Raises what both raise. O(n log n).
     std::vector<token_id> merge_piece(std::string_view piece) const;
 
     /// Whether encode puts a space before a text that does not begin with one.
     bool prefixes_space() const noexcept { return prefix_ == prefix::space; }
 
+    /// What Hugging Face's tokenizer puts around a text unless told not to.
+    const text_frame& frame() const noexcept { return frame_; }
+
+    /// What the tokenizer is made of: one made of that is equal. Raises errc::unsupported for other
+    /// kinds, which have a definition instead. O(bytes + merges).
+    vocabulary parts() const;
+
+    /// The files that say what a tokenizer of another kind is; none for byte-level BPE.
+    std::span<const tokenizer_file> definition() const noexcept {
+        return files_ ? std::span<const tokenizer_file>(*files_)
+                      : std::span<const tokenizer_file>();
+    }
+
 private:
+    friend class token_stream;
+    using sorted_tokens = std::map<std::string_view, const added_token*>;
+
+    static sorted_tokens checked(const std::vector<added_token>& added);
     void take_bytes(const std::vector<std::string>& tokens);
     void take_added(vocabulary& from);
+    void take_rounds(const sorted_tokens& sorted);
     void take_tokens(const std::vector<std::string>& tokens);
     void take_merges(const std::vector<merge>& merges);
-    void take_words();
+    void take_words(const std::vector<char>& reached);
+    bool is_reached(std::string_view word, token_id id, detail::long_merger& merger) const;
+    void take_frame(text_frame frame);
 
+    void require_byte_level(const char* what) const {
+        if (coder_) detail::fail(errc::unsupported, what, "byte-level BPE", "another kind");
+    }
+    void decode_one(token_id id, detail::decoding& so_far, std::string& text) const {
+        if (!coder_)
+            text += bytes(id);
+        else
+            coder_->decode(id, bytes(id), so_far, text);
+    }
     bool has(token_id id) const { return id >= 0 && static_cast<std::size_t>(id) < size(); }
     [[noreturn, gnu::noinline, gnu::cold]] void fail_id(token_id id,
                                                         const detail::phrase& where) const {
@@ -141,8 +149,9 @@ private:
     }
     void require_tokens_for(std::string_view stretch, std::size_t offset) const;
     struct encoding;
-    void encode_raw(encoding& to, std::string_view text) const;
-    void encode_normalized(encoding& to, std::string_view stretch) const;
+    template <class Rest>
+    void encode_round(encoding& to, const detail::added_tokens& round, std::string_view text,
+                      Rest encode_rest) const;
     void encode_stretch(encoding& to, std::string_view stretch) const;
     void encode_pieces(encoding& to, std::string_view stretch) const;
     const char* next_cut(const char* at, const char* end) const {
@@ -158,25 +167,9 @@ private:
     cuts cuts_;
     prefix prefix_;
     bool complete_ = false;  // every byte has a token
-};
-
-/// Turns bytes that arrive in any portions into whole UTF-8 characters. Ill-formed bytes become
-/// U+FFFD, one for each maximal subpart as Unicode defines it, as soon as they are known to be
-/// wrong; at most three bytes wait. The portions concatenate to what one push of everything gives.
-class utf8_stream {
-public:
-    /// The characters that `bytes` completes or spoils. O(n).
-    std::string push(std::string_view bytes);
-
-    /// What is left of a character that never ended, as one U+FFFD or nothing; then it begins anew.
-    std::string finish() { return std::exchange(held_, {}).empty() ? "" : replacement; }
-
-    /// The bytes that wait for the rest of their character.
-    std::string_view pending() const noexcept { return held_; }
-
-private:
-    static constexpr const char* replacement = "\xEF\xBF\xBD";  // U+FFFD
-    std::string held_;
+    text_frame frame_;
+    std::shared_ptr<const detail::text_coder> coder_;  // of another kind; else none
+    std::shared_ptr<const std::vector<tokenizer_file>> files_;
 };
 
 // ------------------------------------------------------------------------------------------------
@@ -186,7 +179,24 @@ inline tokenizer::tokenizer(vocabulary from) : cuts_(from.cuts), prefix_(from.pr
     take_added(from);
     take_tokens(from.tokens);
     take_merges(from.merges);
-    take_words();
+    take_words(from.reached);
+    take_frame(std::move(from.frame));
+}
+
+inline tokenizer::tokenizer(coded_vocabulary from)
+    : cuts_(cuts::none), prefix_(prefix::none), coder_(std::move(from.coder)) {
+    if (!coder_) detail::fail(errc::invalid_argument, "vocabulary", "it has no coder");
+    rules_.byte_ids.fill(-1);
+    take_tokens(from.tokens);
+    sorted_tokens sorted = checked(from.added);
+    for (const auto& [content, token] : sorted) {
+        if (!has(token->id)) fail_id(token->id, "added tokens");
+        special_[static_cast<std::size_t>(token->id)] = token->special;
+    }
+    std::erase_if(sorted, [](const auto& entry) { return entry.second->normalized; });
+    take_rounds(sorted);
+    take_frame(std::move(from.frame));
+    files_ = std::make_shared<const std::vector<tokenizer_file>>(std::move(from.files));
 }
 
 /// The ordinary tokens of one byte each, with which merging begins.
@@ -205,10 +215,11 @@ inline tokenizer::tokenizer(vocabulary from) : cuts_(from.cuts), prefix_(from.pr
     for (const token_id id : rules_.byte_ids) complete_ = complete_ && id >= 0;
 }
 
-/// Checks the added tokens, gives each its place among from.tokens, and sorts them by round.
-[[gnu::cold]] inline void tokenizer::take_added(vocabulary& from) {
-    std::map<std::string_view, const added_token*> sorted;
-    for (const added_token& token : from.added) {
+/// The added tokens by content, each checked by itself.
+[[gnu::cold]] inline tokenizer::sorted_tokens tokenizer::checked(
+    const std::vector<added_token>& added) {
+    sorted_tokens sorted;
+    for (const added_token& token : added) {
         const std::string where =
             detail::text_of({"added token ", detail::printable(token.content)});
         if (token.content.empty()) detail::fail(errc::bad_tokenizer, where, "no content");
@@ -218,19 +229,39 @@ inline tokenizer::tokenizer(vocabulary from) : cuts_(from.cuts), prefix_(from.pr
             detail::fail(errc::bad_tokenizer, where, "an id from 0 to 2^20 - 1", token.id);
         if (!sorted.emplace(token.content, &token).second)
             detail::fail(errc::bad_tokenizer, where, "it is added twice");
+    }
+    return sorted;
+}
+
+/// Gives each added token its place among from.tokens, and sorts them by round.
+[[gnu::cold]] inline void tokenizer::take_added(vocabulary& from) {
+    const sorted_tokens sorted = checked(from.added);
+    for (const added_token& token : from.added) {
         const auto id = static_cast<std::size_t>(token.id);
         if (id >= from.tokens.size()) from.tokens.resize(id + 1);
         if (special_.size() <= id) special_.resize(id + 1);
         if (!from.tokens[id].empty() && from.tokens[id] != token.content)
-            detail::fail(errc::bad_tokenizer, where, "an id of its own",
+            detail::fail(errc::bad_tokenizer, {"added token ", detail::printable(token.content)},
+                         "an id of its own",
                          {id, ", which is ", detail::printable(from.tokens[id])});
         from.tokens[id] = token.content;
         special_[id] = token.special;
     }
+    take_rounds(sorted);
+}
+
+[[gnu::cold]] inline void tokenizer::take_rounds(const sorted_tokens& sorted) {
     std::vector<added_token> rounds[2];
     for (const auto& [content, token] : sorted) rounds[token->normalized].push_back(*token);
     raw_ = detail::added_tokens(std::move(rounds[0]));
     normalized_ = detail::added_tokens(std::move(rounds[1]));
+}
+
+[[gnu::cold]] inline void tokenizer::take_frame(text_frame frame) {
+    for (const auto* ids : {&frame.before, &frame.after})
+        for (const token_id id : *ids)
+            if (!has(id)) fail_id(id, "frame");
+    frame_ = std::move(frame);
 }
 
 [[gnu::cold]] inline void tokenizer::take_tokens(const std::vector<std::string>& tokens) {
@@ -239,7 +270,7 @@ inline tokenizer::tokenizer(vocabulary from) : cuts_(from.cuts), prefix_(from.pr
         detail::fail(errc::limit_exceeded, "vocabulary", "at most 2^20 tokens", tokens.size());
     std::size_t total = 0;
     for (std::size_t id = 0; id < tokens.size(); ++id) {
-        if (tokens[id].empty())
+        if (tokens[id].empty() && !coder_)
             detail::fail(errc::bad_tokenizer, "vocabulary", {"id ", id, " has no token"});
         total += tokens[id].size();
         if (total > most_text_bytes)
@@ -280,26 +311,29 @@ inline void tokenizer::take_merges(const std::vector<merge>& merges) {
 
 /// The short tokens that merging reaches from their own bytes: only for these a look at the table
 /// may stand for merging. Any list of merges is allowed, so each token is tried.
-inline void tokenizer::take_words() {
+inline void tokenizer::take_words(const std::vector<char>& reached) {
+    if (!reached.empty() && reached.size() != size())
+        detail::fail(errc::bad_tokenizer, "reached", {size(), " tokens"}, reached.size());
     words_ = detail::word_table(size());
-    std::vector<token_id> ids;
     detail::long_merger merger;
-    const auto has_tokens = [this](std::string_view word) {
-        for (const char byte : word)
-            if (rules_.byte_id(byte) < 0) return false;
-        return true;
-    };
     for (std::size_t i = 0; i < size(); ++i) {
         const auto id = static_cast<token_id>(i);
         const std::string_view word = bytes(id);
         if (word.size() > detail::longest_word) continue;
-        if (!complete_ && !has_tokens(word)) continue;
-        ids.clear();
-        detail::merge_piece(rules_, word, merger, ids);
-        if (ids.size() == 1 && ids[0] == id)
+        if (reached.empty() ? is_reached(word, id, merger) : reached[i] != 0)
             words_.insert(detail::read_word(word.data(), word.size(), word.data() + word.size()),
                           id);
     }
+}
+
+inline bool tokenizer::is_reached(std::string_view word, token_id id,
+                                  detail::long_merger& merger) const {
+    if (!complete_)
+        for (const char byte : word)
+            if (rules_.byte_id(byte) < 0) return false;
+    std::vector<token_id> ids;
+    detail::merge_piece(rules_, word, merger, ids);
+    return ids.size() == 1 && ids[0] == id;
 }
 
 /// One call of encode: where the ids go, and what its parts share.
@@ -320,36 +354,31 @@ inline void tokenizer::encode_to(std::vector<token_id>& ids, std::string_view te
     const std::size_t before = ids.size();
     try {
         encoding to{ids, text, mode};
+        const auto plain = [&](std::string_view part) { encode_stretch(to, part); };
+        const auto second = [&](std::string_view part) {
+            encode_round(to, normalized_, part, plain);
+        };
         if (mode == specials::as_text)
-            encode_stretch(to, text);
+            plain(text);
         else
-            encode_raw(to, text);
+            encode_round(to, raw_, text, second);
     } catch (...) {
         ids.resize(before);
         throw;
     }
 }
 
-/// Finds the added tokens of the first round; those of the second are looked for between them.
-inline void tokenizer::encode_raw(encoding& to, std::string_view text) const {
+/// Finds the added tokens of one round, and calls encode_rest for the stretches between them.
+template <class Rest>
+void tokenizer::encode_round(encoding& to, const detail::added_tokens& round, std::string_view text,
+                             Rest encode_rest) const {
     std::size_t done = 0;
-    for (auto found = raw_.find(text, 0); found.token; found = raw_.find(text, found.next)) {
-        if (found.begin > done) encode_normalized(to, text.substr(done, found.begin - done));
+    for (auto found = round.find(text, 0); found.token; found = round.find(text, found.next)) {
+        if (found.begin > done) encode_rest(text.substr(done, found.begin - done));
         to.take(*found.token);
         done = std::max(done, found.end);
     }
-    encode_normalized(to, text.substr(done));
-}
-
-inline void tokenizer::encode_normalized(encoding& to, std::string_view stretch) const {
-    std::size_t done = 0;
-    for (auto found = normalized_.find(stretch, 0); found.token;
-         found = normalized_.find(stretch, found.next)) {
-        if (found.begin > done) encode_stretch(to, stretch.substr(done, found.begin - done));
-        to.take(*found.token);
-        done = std::max(done, found.end);
-    }
-    encode_stretch(to, stretch.substr(done));
+    encode_rest(text.substr(done));
 }
 
 inline void tokenizer::require_tokens_for(std::string_view stretch, std::size_t offset) const {
@@ -366,8 +395,9 @@ inline void tokenizer::require_tokens_for(std::string_view stretch, std::size_t 
 }
 
 inline void tokenizer::encode_stretch(encoding& to, std::string_view stretch) const {
-    if (!complete_)
-        require_tokens_for(stretch, static_cast<std::size_t>(stretch.data() - to.text.data()));
+    const auto offset = static_cast<std::size_t>(stretch.data() - to.text.data());
+    if (coder_) return coder_->encode({stretch, offset, to.mode}, to.ids);
+    if (!complete_) require_tokens_for(stretch, offset);
     if (prefix_ == prefix::none || stretch.empty() || stretch.front() == ' ')
         return encode_pieces(to, stretch);
     if (!complete_) require_tokens_for(" ", 0);
@@ -394,9 +424,10 @@ inline void tokenizer::encode_pieces(encoding& to, std::string_view stretch) con
 inline std::string tokenizer::decode(std::span<const token_id> ids, specials mode) const {
     std::string text;
     text.reserve(4 * ids.size());
+    detail::decoding so_far;
     for (std::size_t i = 0; i < ids.size(); ++i) {
         if (!has(ids[i])) fail_id(ids[i], {"ids[", i, "]"});
-        if (mode != specials::skip || !is_special(ids[i])) text += bytes(ids[i]);
+        if (mode != specials::skip || !is_special(ids[i])) decode_one(ids[i], so_far, text);
     }
     return text;
 }
@@ -404,10 +435,13 @@ inline std::string tokenizer::decode(std::span<const token_id> ids, specials mod
 inline std::optional<token_id> tokenizer::find(std::string_view wanted) const {
     for (std::size_t id = 0; id < size(); ++id)
         if (bytes(static_cast<token_id>(id)) == wanted) return static_cast<token_id>(id);
+    for (const added_token& token : raw_.all())
+        if (token.content == wanted) return token.id;
     return std::nullopt;
 }
 
 inline std::vector<std::string_view> tokenizer::pieces(std::string_view text) const {
+    require_byte_level("pieces");
     std::vector<std::string_view> list;
     const char* const end = text.data() + text.size();
     for (const char* at = text.data(); at != end;) {
@@ -419,6 +453,7 @@ inline std::vector<std::string_view> tokenizer::pieces(std::string_view text) co
 }
 
 inline std::vector<token_id> tokenizer::merge_piece(std::string_view piece) const {
+    require_byte_level("merge_piece");
     require_size(piece);
     if (!complete_) require_tokens_for(piece, 0);
     std::vector<token_id> ids;
@@ -427,23 +462,31 @@ inline std::vector<token_id> tokenizer::merge_piece(std::string_view piece) cons
     return ids;
 }
 
-inline std::string utf8_stream::push(std::string_view bytes) {
-    const std::string all = std::exchange(held_, {}).append(bytes);
-    const char* const end = all.data() + all.size();
-    std::string text;
-    for (const char* at = all.data(); at != end;) {
-        const detail::utf8_step step = detail::read_utf8(at, end);
-        if (step.what == detail::utf8_step::kind::cut) {
-            held_.assign(at, end);
-            break;
-        }
-        if (step.what == detail::utf8_step::kind::whole)
-            text.append(at, step.size);
-        else
-            text += replacement;
-        at += step.size;
+inline vocabulary tokenizer::parts() const {
+    require_byte_level("parts");
+    vocabulary made;
+    made.cuts = cuts_;
+    made.prefix = prefix_;
+    made.frame = frame_;
+    for (const auto* round : {&raw_, &normalized_})
+        made.added.insert(made.added.end(), round->all().begin(), round->all().end());
+    for (std::size_t i = 0; i < size(); ++i) {
+        const auto id = static_cast<token_id>(i);
+        const std::string_view word = bytes(id);
+        made.tokens.emplace_back(word);
+        made.reached.push_back(word.size() <= detail::longest_word &&
+                               words_.find(detail::read_word(word.data(), word.size(),
+                                                             word.data() + word.size())) == id);
     }
-    return text;
+    // A byte by itself is an ordinary token only where merging begins with it.
+    for (const added_token& token : made.added)
+        if (token.content.size() == 1 && rules_.byte_id(token.content.front()) != token.id)
+            made.tokens[static_cast<std::size_t>(token.id)].clear();
+    made.merges.resize(rules_.results.size());
+    rules_.ranks.for_each([&](token_id left, token_id right, std::uint32_t rank) {
+        made.merges[rank] = {left, right, rules_.results[rank]};
+    });
+    return made;
 }
 
 }  // namespace gpt2::inline GPT2_ABI

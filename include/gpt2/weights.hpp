@@ -8,6 +8,7 @@
 #pragma once
 
 #include "core.hpp"
+#include "dtype.hpp"
 #include "error.hpp"
 #include "stored_tensor.hpp"
 

@@ -38,7 +38,7 @@ void product(benchmark::State& turns, const kernel_set& set, format stored, std:
     gpt2::buffer<float> x(rows * depth), y(rows * outputs), block(depth * gpt2::panel_width);
     fill(x.span());
     fill(block.span());
-    std::memset(w.data(), 0x3c, w.size());  // 0.01 as f32 and bf16, 1 as f16
+    std::memset(w.data(), 0x3c, w.size());  // 0.01 as f32 and bf16, 1 as f16 and as scale
     // Where there are scales, packed as a model packs them.
     for (std::size_t panel = 0; panel < copies * panels; ++panel) {
         std::uint8_t* out = w.data() + panel * panel_bytes;
@@ -97,7 +97,9 @@ void register_products(const kernel_set& set) {
     };
     for (const auto& [name, stored] :
          {named{"f32", format::f32}, named{"f16", format::f16}, named{"bf16", format::bf16},
-          named{"int8", format::int8}, named{"int4", format::int4}})
+          named{"int8", format::int8}, named{"int4", format::int4}, named{"q8_0", format::q8_0},
+          named{"q4_0", format::q4_0}, named{"q4_k", format::q4_k}, named{"q5_k", format::q5_k},
+          named{"q6_k", format::q6_k}})
         for (const std::size_t rows : {1u, 8u, 128u}) {
             const auto title = "product/" + std::string(name) + "/rows:" + std::to_string(rows) +
                                "/" + std::string(set.name);

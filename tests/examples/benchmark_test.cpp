@@ -2,35 +2,20 @@
 // says.
 #include "../support/catch.hpp"
 #include "../support/files.hpp"
+#include "../support/program.hpp"
 
 #include <gpt2/gpt2.hpp>
 
 #include <nlohmann/json.hpp>
 
-#include <array>
-#include <cstdio>
 #include <sstream>
 #include <string>
 #include <vector>
 
-#include <sys/wait.h>
-
 namespace {
 
-struct outcome {
-    int status;
-    std::string output;  ///< standard output; errors are left out
-};
-
-outcome benchmark(const std::string& arguments) {
-    const std::string command = GPT2_EXAMPLES_DIR "/benchmark " + arguments + " 2>/dev/null";
-    std::FILE* const pipe = ::popen(command.c_str(), "r");
-    REQUIRE(pipe != nullptr);
-    std::string text;
-    std::array<char, 4096> part;
-    while (const auto got = std::fread(part.data(), 1, part.size(), pipe))
-        text.append(part.data(), got);
-    return {WEXITSTATUS(::pclose(pipe)), text};
+test::outcome benchmark(const std::string& arguments) {
+    return test::run_program("benchmark", arguments);
 }
 
 nlohmann::json measured(const std::string& arguments) {

@@ -118,7 +118,7 @@ TEST_CASE("paths of any spelling [288]", "[files]") {
     std::filesystem::create_directories(folder / "模型 mit Raum");
     const auto path = folder.path() / "模型 mit Raum" / "ж.bin";
     test::write_file(path, "да");
-    CHECK(read_text(path, 100) == "да");
+    CHECK(read_text(gpt2::detail::file_source(path), 100) == "да");
     CHECK_THAT(shown(path), Catch::Matchers::EndsWith("模型 mit Raum/ж.bin"));
     CHECK(shown("a\nb\x1b") == R"("a\x0ab\x1b")");
     const std::string cut = shown(std::string(99, 'a') + "ж" + std::string(159, 'b'));
@@ -156,11 +156,12 @@ TEST_CASE("a file deleted, replaced, grown or cut while it is open [289, 290, 29
 TEST_CASE("text files are capped before they are read [129]", "[files]") {
     const test::scratch_folder folder;
     test::write_file(folder / "f", std::string(100, 'x'));
-    CHECK(read_text(folder / "f", 100).size() == 100);
-    CHECK_ERROR(errc::limit_exceeded, read_text(folder / "f", 99));
+    CHECK(read_text(gpt2::detail::file_source(folder / "f"), 100).size() == 100);
+    CHECK_ERROR(errc::limit_exceeded, read_text(gpt2::detail::file_source(folder / "f"), 99));
     test::write_file(folder / "sparse", "");
     std::filesystem::resize_file(folder / "sparse", std::uintmax_t{1} << 40);
-    CHECK_ERROR(errc::limit_exceeded, read_text(folder / "sparse", 1u << 20));
+    CHECK_ERROR(errc::limit_exceeded,
+                read_text(gpt2::detail::file_source(folder / "sparse"), 1u << 20));
 }
 
 TEST_CASE("failed openings leave no descriptor behind [298]", "[files]") {
@@ -170,7 +171,7 @@ TEST_CASE("failed openings leave no descriptor behind [298]", "[files]") {
     for (int i = 0; i < 1000; ++i) {
         CHECK_THROWS(file_source(folder.path()));
         CHECK_THROWS(file_source(folder / "missing"));
-        CHECK_THROWS(read_text(folder / "f", 0));
+        CHECK_THROWS(read_text(gpt2::detail::file_source(folder / "f"), 0));
     }
     CHECK(open_descriptors() == before);
 }

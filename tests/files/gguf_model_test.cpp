@@ -19,7 +19,6 @@
 
 using gpt2::errc;
 using gpt2::detail::open_gguf;
-using gpt2::detail::read_gguf_tokenizer;
 using test::array;
 using test::gguf_parts;
 using test::gguf_type;
@@ -29,7 +28,7 @@ namespace {
 
 const auto reference = test::source_folder() / "tests" / "reference";
 
-gpt2::detail::gguf_model opened(const std::string& name) {
+gpt2::stored_model opened(const std::string& name) {
     return open_gguf(std::make_shared<gpt2::detail::file_source>(reference / "gguf" / name));
 }
 
@@ -44,9 +43,10 @@ std::vector<Scalar> logits_of(const gpt2::basic_model<Scalar>& model,
 }
 
 template <class Scalar>
-gpt2::basic_model<Scalar> built(const gpt2::detail::gguf_model& file) {
+gpt2::basic_model<Scalar> built(const gpt2::stored_model& file,
+                                gpt2::storage kept = gpt2::storage::as_stored) {
     gpt2::audit used;
-    gpt2::basic_model<Scalar> model(file.config, gpt2::weight_scope(*file.weights, used));
+    gpt2::basic_model<Scalar> model(file.config, gpt2::weight_scope(*file.weights, used, kept));
     used.finish(*file.weights);
     CHECK(used.ignored.empty());
     return model;
@@ -103,8 +103,8 @@ std::string file_of(const pairs& keys, const std::vector<shaped>& tensors = tiny
     return parts.bytes();
 }
 
-gpt2::detail::gguf_model model_of(const pairs& keys,
-                                  const std::vector<shaped>& tensors = tiny_tensors()) {
+gpt2::stored_model model_of(const pairs& keys,
+                            const std::vector<shaped>& tensors = tiny_tensors()) {
     return open_gguf(test::in_memory(file_of(keys, tensors)));
 }
 pairs with(const std::string& key, const std::string& bytes) {
@@ -120,7 +120,7 @@ pairs without(const std::string& key) {
 
 std::optional<gpt2::tokenizer> tokenizer_of(const pairs& keys) {
     const auto file = model_of(keys);
-    return read_gguf_tokenizer(file.metadata, file.config.vocabulary_size);
+    return file.read_tokenizer();
 }
 
 }  // namespace
@@ -169,7 +169,10 @@ TEST_CASE("matrices in six types have the logits of Hugging Face [125]", "[files
               bound * scale);
     };
     check(logits_of(built<double>(file), ids), 1e-11);
-    check(logits_of(built<float>(file), ids), 1e-5);
+    const auto model = built<float>(file), floats = built<float>(file, gpt2::storage::f32);
+    check(logits_of(model, ids), 1e-5);
+    CHECK(logits_of(model, ids) == logits_of(floats, ids));  // blocks are computed with exactly
+    CHECK(model.weight_bytes() < floats.weight_bytes());
 }
 
 TEST_CASE("architecture and parts [098, 106]", "[files][gguf]") {
@@ -271,7 +274,7 @@ TEST_CASE("tokens that begin and end a text [113]", "[files][gguf]") {
 TEST_CASE("the tokenizer in the metadata is that of the folder", "[files][gguf]") {
     const auto file = gpt2::detail::read_gguf(
         std::make_shared<gpt2::detail::file_source>(reference / "gguf" / "tokenizer.gguf"));
-    const auto found = read_gguf_tokenizer(file.metadata, 602);
+    const auto found = gpt2::detail::read_gguf_tokenizer(file.metadata, 602);
     REQUIRE(found);
     const std::string vocab = test::read_file(reference / "tokenizer" / "vocab.json"),
                       merges = test::read_file(reference / "tokenizer" / "merges.txt");
@@ -353,7 +356,7 @@ TEST_CASE("every truncation and flipped bit of a tiny model [114]", "[files][ggu
             const auto file = open_gguf(test::in_memory(bytes));
             gpt2::audit used;
             gpt2::model(file.config, gpt2::weight_scope(*file.weights, used));
-            read_gguf_tokenizer(file.metadata, file.config.vocabulary_size);
+            file.read_tokenizer();
         });
     };
     CHECK_FALSE(attempt(whole));

@@ -13,7 +13,6 @@
 #include <vector>
 
 using gpt2::errc;
-using gpt2::detail::gguf_matrices;
 using gpt2::detail::open_gguf;
 
 namespace {
@@ -55,8 +54,7 @@ TEST_CASE("what is written as F32 is read as it was", "[files][gguf]") {
         CHECK(file.config.heads == folder.config.heads);
         CHECK(file.config.inner_width == folder.config.inner_width);
         CHECK(file.config.context_length == folder.config.context_length);
-        CHECK(file.config.layer_norm_epsilon ==
-              static_cast<float>(folder.config.layer_norm_epsilon));
+        CHECK(file.config.layer_norm_epsilon == folder.config.layer_norm_epsilon);
         for (const auto& tensor : folder.weights->tensors()) {
             const auto* found = file.weights->find(tensor.name());
             REQUIRE(found != nullptr);
@@ -85,21 +83,21 @@ TEST_CASE("F16 and Q8_0 are rounded as the gguf package does", "[files][gguf]") 
     };
     const auto base = gpt2::detail::open_hf_folder(reference / "models" / "base");
     const auto halves = open_gguf(
-        test::in_memory(written({base.config, *base.weights, nullptr, gguf_matrices::f16})));
+        test::in_memory(written({base.config, *base.weights, nullptr, gpt2::storage::f16})));
     const auto base_expected = of("base_f16.gguf");
     for (const auto& tensor : halves.weights->tensors())
         if (tensor.name() != "wpe.weight")  // F32 for llama.cpp
             check_equal(tensor, *base_expected.weights->find(tensor.name()));
     const auto wide = gpt2::detail::open_hf_folder(reference / "models" / "wide");
     const auto blocks = open_gguf(
-        test::in_memory(written({wide.config, *wide.weights, nullptr, gguf_matrices::q8_0})));
+        test::in_memory(written({wide.config, *wide.weights, nullptr, gpt2::storage::int8})));
     const auto* tokens = blocks.weights->find("wte.weight");
     CHECK(tokens->type() == gpt2::dtype::q8_0);
     check_equal(*tokens, *of("mixed.gguf").weights->find("wte.weight"));
     for (const auto& tensor : blocks.weights->tensors())
         if (tensor.by_column()) CHECK(tensor.type() == gpt2::dtype::q8_0);
     const auto narrow = open_gguf(
-        test::in_memory(written({base.config, *base.weights, nullptr, gguf_matrices::q8_0})));
+        test::in_memory(written({base.config, *base.weights, nullptr, gpt2::storage::int8})));
     CHECK(narrow.weights->find("wte.weight")->type() == gpt2::dtype::f16);
     CHECK(narrow.weights->find("h.0.mlp.c_proj.weight")->type() == gpt2::dtype::q8_0);
 }
@@ -113,7 +111,7 @@ TEST_CASE("a vocabulary is written with its kinds and merges", "[files][gguf]") 
                         {.content = "two words", .id = 4}};
     const auto bytes = written({base.config, *base.weights, &vocabulary});
     const auto file = open_gguf(test::in_memory(bytes));
-    const auto found = gpt2::detail::read_gguf_tokenizer(file.metadata, 17);
+    const auto found = file.read_tokenizer();
     REQUIRE(found);
     CHECK(found->size() == 5);
     CHECK(found->encode("aa\n<|e|>two words", gpt2::specials::as_tokens) ==

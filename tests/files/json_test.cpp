@@ -205,10 +205,10 @@ TEST_CASE("bytes and values are limited [049, 129]", "[files][json]") {
 
     const test::scratch_folder folder;
     test::write_file(folder / "large.json", std::string((1u << 20) + 1, ' '));
-    CHECK_ERROR(errc::limit_exceeded, read_json(folder / "large.json"));
+    CHECK_ERROR(errc::limit_exceeded, read_json(gpt2::detail::file_source(folder / "large.json")));
     test::write_file(folder / "small.json", "{}");
-    CHECK(read_json(folder / "small.json").members());
-    CHECK_ERROR(errc::not_found, read_json(folder / "absent.json"));
+    CHECK(read_json(gpt2::detail::file_source(folder / "small.json")).members());
+    CHECK_ERROR(errc::not_found, read_json(gpt2::detail::file_source(folder / "absent.json")));
 }
 
 TEST_CASE("memory that runs out is a typed error [145]", "[files][json]") {

@@ -3,7 +3,7 @@
 // safetensors, bit for bit.
 #include "hf_folder_builder.hpp"
 
-#include <gpt2/detail/nanogpt.hpp>
+#include <gpt2/detail/bare_model.hpp>
 #include <gpt2/load.hpp>
 
 #include <algorithm>

@@ -43,6 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const auto model = gpt2::detail::open_gguf(source);
         model.config.validate();
         for (const auto& tensor : model.weights->tensors()) read_values(tensor);
+        model.read_tokenizer();
     } catch (const gpt2::error&) {
     }
     return 0;

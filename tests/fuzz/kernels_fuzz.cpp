@@ -9,7 +9,9 @@
 #include <gpt2/detail/packing.hpp>
 #include <gpt2/random.hpp>
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -32,7 +34,9 @@ struct product_kind {
 constexpr product_kind product_kinds[] = {
     {&kernel_set::float_product, format::f32},    {&kernel_set::float_product, format::f16},
     {&kernel_set::float_product, format::bf16},   {&kernel_set::integer_product, format::int8},
-    {&kernel_set::integer_product, format::int4},
+    {&kernel_set::integer_product, format::int4}, {&kernel_set::float_product, format::q8_0},
+    {&kernel_set::float_product, format::q4_0},   {&kernel_set::float_product, format::q4_k},
+    {&kernel_set::float_product, format::q5_k},   {&kernel_set::float_product, format::q6_k},
 };
 
 template <class T>
@@ -155,8 +159,52 @@ struct rounding {
     rounded_rows view;
 };
 
+/// A half that is not rare.
+gpt2::detail::packed_half half(input& in) {
+    float d = in.number();
+    if (!in.has(input::not_finite) && !(std::abs(d) <= 65504)) d = 65504;
+    const auto bits = gpt2::detail::narrow_half(d);
+    return {static_cast<std::uint8_t>(bits & 255), static_cast<std::uint8_t>(bits >> 8)};
+}
+
+/// A panel of blocks of any bytes but d and dmin.
+template <class Block>
+void fill_blocks(input& in, format f, std::span<std::uint8_t> panel) {
+    const block_layout layout = layout_of(f);
+    for (std::size_t at = 0; at < panel.size(); at += layout.bytes())
+        for (std::size_t lane = 0; lane < panel_width; ++lane) {
+            std::array<std::uint8_t, sizeof(Block)> bytes;
+            for (std::size_t i = 0; i < bytes.size(); i += 8) {
+                const std::uint64_t random = in.bits();
+                std::memcpy(&bytes[i], &random, std::min<std::size_t>(8, bytes.size() - i));
+            }
+            auto block = std::bit_cast<Block>(bytes);
+            block.d = half(in);
+            if constexpr (requires { block.dmin; }) block.dmin = half(in);
+            gpt2::detail::pack_block(block, layout, lane, &panel[at]);
+        }
+}
+
+/// The same weights as floats.
+std::vector<std::uint8_t> floats_of(const product_job& job) {
+    const auto size = panel_bytes(format::f32, job.depth);
+    std::vector<std::uint8_t> bytes(job.last_panel * size);
+    for (std::size_t p = 0; p < job.last_panel; ++p)
+        for (std::size_t i = 0; i < job.depth * panel_width; ++i) {
+            const float w = gpt2::detail::packed_value(job.panel(p), job.weights, i / panel_width,
+                                                       i % panel_width);
+            std::memcpy(&bytes[p * size + i * sizeof w], &w, sizeof w);
+        }
+    return bytes;
+}
+
 /// A panel of any bytes, or of bytes that are numbers packed.
 void fill_panel(input& in, format f, std::span<std::uint8_t> panel) {
+    if (f == format::q8_0) return fill_blocks<gpt2::detail::q8_0_block>(in, f, panel);
+    if (f == format::q4_0) return fill_blocks<gpt2::detail::q4_0_block>(in, f, panel);
+    if (f == format::q4_k) return fill_blocks<gpt2::detail::q4_k_block>(in, f, panel);
+    if (f == format::q5_k) return fill_blocks<gpt2::detail::q5_k_block>(in, f, panel);
+    if (f == format::q6_k) return fill_blocks<gpt2::detail::q6_k_block>(in, f, panel);
     if (in.has(input::packed) || f == format::f32) {
         std::vector<float> tile(whole_blocks(in.depth) * panel_width);
         for (float& w : std::span(tile).first(in.depth * panel_width)) {
@@ -222,6 +270,7 @@ void run_bfloats(product_job job, const std::vector<float>& before) {
 void run_product(input& in) {
     const product_kind& kind = product_kinds[in.kind % std::size(product_kinds)];
     const format f = kind.weights;
+    if (in_blocks(f)) in.depth = block_count(f, in.depth) * block_depth(f);
     product_job job;
     job.rows = in.rows, job.depth = in.depth, job.outputs = in.outputs;
     job.x_stride = in.depth + in.x_gap, job.y_stride = in.outputs + in.y_gap;
@@ -248,6 +297,15 @@ void run_product(input& in) {
     compare("product",
             [&](const kernel_set& set) { return outputs_of(set, job, before, set.*kind.run); });
     if (f == format::bf16) run_bfloats(job, before);
+    if (!in_blocks(f)) return;
+    const auto floats = floats_of(job);
+    const kernel_set& set = available().front();
+    const auto found = outputs_of(set, job, before, set.float_product);
+    job.w = floats.data(), job.weights = format::f32;
+    job.panel_stride = panel_bytes(format::f32, in.depth);
+    const auto expected = outputs_of(set, job, before, set.float_product);
+    for (std::size_t i = 0; i < found.size(); ++i)
+        require(same(found[i], expected[i]), set, "blocks differ from floats");
 }
 
 void run_row(input& in) {

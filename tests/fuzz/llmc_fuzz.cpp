@@ -32,12 +32,13 @@ void read_model(const source& bytes) {
 
 void read_tokenizer(const source& bytes) {
     const auto made = gpt2::detail::read_llmc_tokenizer(*bytes);
-    const auto size = static_cast<gpt2::token_id>(made.tokenizer.size());
-    if (made.end_of_text < 0 || made.end_of_text >= size) std::abort();
+    const auto size = static_cast<gpt2::token_id>(made.size());
+    const auto end = gpt2::detail::read_llmc_tokenizer_header(*bytes).end_of_text;
+    if (end < 0 || end >= size) std::abort();
     for (gpt2::token_id id = 0; id < size; ++id) {
-        if (id == made.end_of_text) continue;
-        const std::string token(made.tokenizer.bytes(id));
-        if (made.tokenizer.decode(made.tokenizer.encode(token)) != token) std::abort();
+        if (id == end) continue;
+        const std::string token(made.bytes(id));
+        if (made.decode(made.encode(token)) != token) std::abort();
     }
 }
 

@@ -1,6 +1,6 @@
 // Any bytes as a file of torch.save: a typed error, or tensors that lie in the file and can be
 // read, and a model made of them only with all its sizes checked.
-#include <gpt2/detail/nanogpt.hpp>
+#include <gpt2/detail/bare_model.hpp>
 
 #include <cstddef>
 #include <cstdint>

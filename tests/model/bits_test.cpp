@@ -6,6 +6,8 @@
 
 #include <gpt2/detail/packing.hpp>
 
+#include <array>
+#include <bit>
 #include <map>
 #include <vector>
 
@@ -29,12 +31,64 @@ public:
         return values;
     }
 
+    std::uint8_t byte() { return static_cast<std::uint8_t>(next() >> 56); }
+
 private:
     std::uint64_t next() { return state_ = state_ * 6364136223846793005u + 1442695040888963407u; }
     std::uint64_t state_ = 1;
 };
 
 constexpr std::size_t depth = 200, padded_depth = 256, outputs = 71, panels = 5;
+
+/// Blocks of panels: any bytes but the halves.
+template <class Block>
+std::vector<std::uint8_t> any_blocks(format f, std::size_t count, numbers& random) {
+    const auto layout = layout_of(f);
+    const auto half = [&] {
+        const auto bits = gpt2::detail::narrow_half(random(1, -14, -6)[0]);
+        return std::bit_cast<gpt2::detail::packed_half>(bits);
+    };
+    std::vector<std::uint8_t> panel_blocks(count * layout.bytes());
+    for (std::size_t i = 0; i < count * panel_width; ++i) {
+        std::array<std::uint8_t, sizeof(Block)> bytes;
+        for (auto& byte : bytes) byte = random.byte();
+        auto block = std::bit_cast<Block>(bytes);
+        block.d = half();
+        if constexpr (requires { block.dmin; }) block.dmin = half();
+        gpt2::detail::pack_block(block, layout, i % panel_width,
+                                 &panel_blocks[i / panel_width * layout.bytes()]);
+    }
+    return panel_blocks;
+}
+
+/// Products of several rows with panels of blocks.
+template <class Block>
+std::uint64_t block_bits(const kernel_set& set, format f) {
+    numbers random;
+    fingerprint bits;
+    const std::size_t deep = 512;
+    const auto w = any_blocks<Block>(f, panels * deep / block_depth(f), random);
+    const auto bias = random(panels * panel_width, -3, 0);
+    for (const std::size_t rows : {1u, 2u, 13u, 24u}) {
+        const auto x = random(rows * deep, -20, 3);
+        std::vector<float> y(rows * outputs);
+        set.product({.x = x.data(),
+                     .x_stride = deep,
+                     .rounded = {},
+                     .w = w.data(),
+                     .weights = f,
+                     .panel_stride = panel_bytes(f, deep),
+                     .bias = bias.data(),
+                     .y = y.data(),
+                     .y_stride = outputs,
+                     .rows = rows,
+                     .depth = deep,
+                     .outputs = outputs,
+                     .last_panel = panels});
+        bits.add(y);
+    }
+    return bits.value();
+}
 
 std::uint64_t product_bits(const kernel_set& set, format f) {
     numbers random;
@@ -106,6 +160,11 @@ std::map<std::string, std::uint64_t> bits_of(const kernel_set& set) {
         {"product bf16", product_bits(set, format::bf16)},
         {"product int8", product_bits(set, format::int8)},
         {"product int4", product_bits(set, format::int4)},
+        {"product q8_0", block_bits<gpt2::detail::q8_0_block>(set, format::q8_0)},
+        {"product q4_0", block_bits<gpt2::detail::q4_0_block>(set, format::q4_0)},
+        {"product q4_k", block_bits<gpt2::detail::q4_k_block>(set, format::q4_k)},
+        {"product q5_k", block_bits<gpt2::detail::q5_k_block>(set, format::q5_k)},
+        {"product q6_k", block_bits<gpt2::detail::q6_k_block>(set, format::q6_k)},
         {"softmax",
          row_bits([&](auto& x, auto&, auto&) { set.softmax(x.data(), x.size(), 0.125f); })},
         {"layer_norm", row_bits([&](auto& x, auto& gain, auto& bias) {
@@ -131,7 +190,9 @@ TEST_CASE("the kernels give the same bits on every machine", "[kernels]") {
         {"product int4", 0x686C8CB9A8C1209C}, {"softmax", 0xDF79BA502B88A04B},
         {"layer_norm", 0xA0FBEF2EC87D96DA},   {"gated", 0x8D7432C5051665E3},
         {"gelu", 0x98AF0629A6F9BF82},         {"pack_int8", 0x1D03848E33F166CA},
-        {"pack_int4", 0xFFA14C3502787F60},
+        {"pack_int4", 0xFFA14C3502787F60},    {"product q8_0", 0x0E7DD9C036135322},
+        {"product q4_0", 0x7CEF3F6BD35CB50D}, {"product q4_k", 0x65DC7E966DF10DCF},
+        {"product q5_k", 0x1CDDC47DAC10AEBB}, {"product q6_k", 0xA41972BDE387FEE0},
     };
     for (const auto& set : available())
         for (const auto& [kernel, bits] : bits_of(set)) {

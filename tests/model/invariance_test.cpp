@@ -1,5 +1,6 @@
 // The same bits whatever the chunks, the threads, the cache and the company.
 #include "../support/catch.hpp"
+#include "../support/random_blocks.hpp"
 #include "../support/random_model.hpp"
 
 #include <cmath>
@@ -51,6 +52,33 @@ TEST_CASE("every storage: the same bits for any chunks, threads and kernels", "[
             INFO("storage " << int(kept) << ", kernels " << set.name);
             CHECK(same_bits(whole, test::logits_of(model, ids, 7, 2, {&set})));
         }
+    }
+}
+
+TEST_CASE("a model kept in blocks has the bits of one in f32", "[model]") {
+    auto c = test::odd_config();
+    c.heads = 2, c.width = 256, c.inner_width = 512, c.layers = 2;
+    const auto ids = test::random_ids(c, 45);
+    for (const auto& kind : test::kept_blocks) {
+        c.tied_head = kind.type != gpt2::dtype::q4_0;
+        const auto store = test::store_of_blocks(c, kind);
+        gpt2::audit used;
+        const auto build = [&](gpt2::storage kept) {
+            return gpt2::basic_model<float>(c, gpt2::weight_scope(store, used, kept));
+        };
+        const auto floats = build(gpt2::storage::f32), model = build(gpt2::storage::as_stored);
+        CHECK(model.weight_bytes() < floats.weight_bytes() / 2);
+        const auto whole = test::logits_of(floats, ids, ids.size());
+        for (const std::size_t chunk : {1u, 2u, 7u, 16u, 45u})
+            for (const unsigned threads : {1u, 2u, 3u}) {
+                INFO(name(kind.type) << ", chunk " << chunk << ", threads " << threads);
+                CHECK(same_bits(whole, test::logits_of(model, ids, chunk, threads)));
+            }
+        for (const auto& set : gpt2::detail::kernels::available())
+            for (const auto rule : {gpt2::arithmetic::reproducible, gpt2::arithmetic::fast}) {
+                INFO(name(kind.type) << ", kernels " << set.name);
+                CHECK(same_bits(whole, test::logits_of(model, ids, 23, 2, {&set, rule})));
+            }
     }
 }
 

@@ -180,7 +180,7 @@ class Case:
         self.scales, self.edit, self.store, self.config = scales, edit, store, config
         self.stages, self.hf_reads, self.shard = stages, hf_reads, shard
 
-    def write(self, seed):
+    def write(self, seed, root=FOLDER):
         """False when the seed's greedy text would test little."""
         model = build(self.settings, seed, self.scales)
         with torch.no_grad():
@@ -190,10 +190,11 @@ class Case:
             model = model.double()
             random = torch.Generator().manual_seed(seed + 1)
             ids = torch.randint(self.settings["vocab_size"], (self.length,), generator=random)
+            ids = self.text(ids)
             prompt = ids[: self.prompt]
             count = min(NEW_TOKENS, self.settings["n_positions"] - len(prompt))
             greedy = continue_greedily(model, prompt, count)
-            if greedy is None:
+            if greedy is None or not self.accepts(greedy):
                 return False
             found = stages_of(model, ids)
         if not self.stages:
@@ -201,7 +202,8 @@ class Case:
         expect = {name: value.clone(memory_format=torch.contiguous_format)
                   for name, value in found.items()}
         expect |= dict(ids=ids, prompt=prompt.clone(), greedy=greedy)
-        folder = FOLDER / self.name
+        expect |= self.more(model, prompt, count)
+        folder = root / self.name
         folder.mkdir(parents=True)
         save_file(expect, folder / "expect.safetensors")
         self.write_weights(folder, model, tensors)
@@ -211,6 +213,16 @@ class Case:
         if self.hf_reads:
             self.read_back(folder, model.config._attn_implementation, ids, expect["logits"])
         return True
+
+    def text(self, random_ids):
+        return random_ids
+
+    def accepts(self, greedy):
+        return True
+
+    def more(self, model, prompt, count):
+        """Further arrays of the reference."""
+        return {}
 
     def write_weights(self, folder, model, tensors):
         if self.store:

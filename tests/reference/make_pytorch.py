@@ -14,6 +14,7 @@ import io
 import json
 import os
 import pathlib
+import pickle
 import shutil
 import zipfile
 from collections import OrderedDict
@@ -74,6 +75,18 @@ def reference(model, random, folder, length):
     with torch.no_grad():
         logits = model.double()(ids[None]).logits[0]
     save_file({"ids": ids.double(), "logits": logits.contiguous()}, folder / "expect.safetensors")
+
+
+def characters(folder):
+    """meta.pkl as data/shakespeare_char/prepare.py of nanoGPT writes it."""
+    folder.mkdir(exist_ok=True)
+    letters = sorted(set("Ser o no ser: ¿ésa es la cuestión?\n"))
+    meta = {
+        "vocab_size": len(letters),
+        "itos": dict(enumerate(letters)),
+        "stoi": {letter: number for number, letter in enumerate(letters)},
+    }
+    (folder / "meta.pkl").write_bytes(pickle.dumps(meta))
 
 
 def nanogpt(folder, bias):
@@ -174,6 +187,7 @@ def main():
         archive.writestr("archive/data.pkl", b"\x80\x02}." + b" " * 64)
     nanogpt(FOLDER / "nanogpt", bias=True)
     nanogpt(FOLDER / "nanogpt_compiled", bias=False)
+    characters(FOLDER / "characters")
     mingpt(FOLDER / "mingpt")
     evil()
     base_again()

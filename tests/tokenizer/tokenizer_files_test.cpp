@@ -254,39 +254,96 @@ TEST_CASE("files beside the vocabulary that contradict it, or ask for more") {
         CHECK_ERROR(errc::bad_tokenizer, with(config, wrong));
     }
     CHECK_ERROR(errc::unsupported, with(config, R"({"tokenizer_class": "CLIPTokenizer"})"));
-    CHECK_ERROR(errc::unsupported, with(config, R"({"add_bos_token": true})"));
+    CHECK(with(config, R"({"add_bos_token": true})").frame().before == test::ids{599});
     CHECK_ERROR(errc::unsupported, with(config, R"({"add_eos_token": true})"));
 }
 
-TEST_CASE("tokenizer.json with anything but GPT-2's byte-level BPE is refused by name") {
+TEST_CASE("what tokenizer.json asks for and is not known is refused by name") {
     const auto refused = [](const std::string& named, const std::function<void(json&)>& change) {
         INFO(named);
         CHECK_ERROR(errc::unsupported, changed(change));
         CHECK(message_of([&] { changed(change); }).find(named) != std::string::npos);
     };
-    refused("normalizer", [](json& d) { d["normalizer"] = {{"type", "NFC"}}; });
-    for (const char* type : {"Split", "Digits", "Metaspace", "Whitespace", "Sequence"})
+    const auto regex = [](const std::string& part, const std::string& pattern) {
+        return [=](json& d) {
+            d[part] = {{"type", part == "normalizer" ? "Replace" : "Split"},
+                       {"pattern", {{"Regex", pattern}}},
+                       {part == "normalizer" ? "content" : "behavior", "Isolated"}};
+        };
+    };
+    for (const char* part : {"normalizer", "pre_tokenizer", "decoder", "post_processor"}) {
+        refused("Curious", [&](json& d) { d[part] = {{"type", "Curious"}}; });
+        refused("new_thing", [&](json& d) {
+            d[part] = {{"type", "Sequence"}, {"new_thing", json::array()}};
+        });
+    }
+    for (const char* type : {"UnicodeScripts", "Delimiter"})
         refused(type, [&](json& d) { d["pre_tokenizer"] = {{"type", type}}; });
-    refused("pre_tokenizer", [](json& d) { d["pre_tokenizer"] = nullptr; });
-    refused("pre_tokenizer", [](json& d) { d.erase("pre_tokenizer"); });
-    refused("new_thing", [](json& d) { d["pre_tokenizer"]["new_thing"] = 1; });
-    refused("Metaspace", [](json& d) { d["decoder"] = {{"type", "Metaspace"}}; });
-    refused("BertProcessing", [](json& d) { d["post_processor"] = {{"type", "BertProcessing"}}; });
-    refused("TemplateProcessing", [](json& d) {
-        d["post_processor"] = {
-            {"type", "TemplateProcessing"},
-            {"single", {{{"SpecialToken", {{"id", "<s>"}}}}, {{"Sequence", {{"id", "A"}}}}}}};
+    refused("CTC", [](json& d) { d["decoder"] = {{"type", "CTC"}}; });
+    for (const char* part : {"normalizer", "pre_tokenizer"})
+        for (const char* pattern :
+             {"a++",     "a*?", "(?<x>a)", "\\p{Han}",  "\\p{Lu}", "[a-z&&[aeiou]]",
+              "a{2}{3}", "^a",  "(?!ab)a", "(?<=a)b",   "\\bword", "(?i:\u00e9)",
+              "a**",     "(",   ")",       "[a",        "\\",      "a{,3}",
+              "a|",      "a*",  "",        "(?:a|b?)c*"})
+            refused("pattern", regex(part, pattern));
+    refused("MergedTwice", [](json& d) {
+        d["pre_tokenizer"] = {
+            {"type", "Split"}, {"pattern", {{"String", "a"}}}, {"behavior", "MergedTwice"}};
     });
-    refused("WordPiece", [](json& d) { d["model"]["type"] = "WordPiece"; });
+    refused("middle", [](json& d) {
+        d["pre_tokenizer"] = {
+            {"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "middle"}};
+    });
+    refused("new_thing", [](json& d) { d["pre_tokenizer"]["new_thing"] = 1; });
+    refused("one text", [](json& d) {
+        d["post_processor"] = {{"type", "TemplateProcessing"}, {"single", json::array()}};
+    });
+    refused("joins tokens", [](json& d) {
+        d["decoder"] = {
+            {"type", "Sequence"},
+            {"decoders",
+             {{{"type", "Fuse"}},
+              {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "b"}}}}};
+    });
+    refused("Curious", [](json& d) { d["model"]["type"] = "Curious"; });
     refused("dropout", [](json& d) { d["model"]["dropout"] = 0.1; });
-    refused("unk_token", [](json& d) { d["model"]["unk_token"] = "<unk>"; });
-    refused("byte_fallback", [](json& d) { d["model"]["byte_fallback"] = true; });
-    refused("ignore_merges", [](json& d) { d["model"]["ignore_merges"] = true; });
-    refused("continuing_subword_prefix",
-            [](json& d) { d["model"]["continuing_subword_prefix"] = "##"; });
-    refused("end_of_word_suffix", [](json& d) { d["model"]["end_of_word_suffix"] = "</w>"; });
     refused("new_thing", [](json& d) { d["model"]["new_thing"] = 1; });
     refused("new_thing", [](json& d) { d["new_thing"] = 1; });
+}
+
+TEST_CASE("parts of tokenizer.json that break their own rules") {
+    const auto wrong = [](const char* part, const json& value) {
+        INFO(value.dump());
+        CHECK_ERROR(errc::bad_tokenizer, changed([&](json& d) { d[part] = value; }));
+    };
+    for (const char* part : {"normalizer", "pre_tokenizer", "decoder", "post_processor"}) {
+        wrong(part, 3);
+        wrong(part, json::array());
+        wrong(part, {{"type", 3}});
+        wrong(part, {{"type", "Sequence"}});
+    }
+    wrong("normalizer", {{"type", "Prepend"}});
+    wrong("normalizer", {{"type", "Replace"}, {"content", "a"}});
+    wrong("normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", "a"}});
+    wrong("normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", "AAAA????"}});
+    wrong("normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", "AAAAAAAA"}});
+    wrong("pre_tokenizer", {{"type", "Metaspace"}});
+    wrong("pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "ab"}});
+    wrong("pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"split", 1}});
+    wrong("pre_tokenizer", {{"type", "FixedLength"}, {"length", 0}});
+    wrong("pre_tokenizer", {{"type", "CharDelimiterSplit"}, {"delimiter", ""}});
+    wrong("decoder", {{"type", "Strip"}, {"content", "ab"}, {"start", 1}, {"stop", 0}});
+    wrong("decoder", {{"type", "WordPiece"}});
+    wrong("post_processor", {{"type", "BertProcessing"}, {"cls", {"<s>", 1}}});
+    wrong("post_processor", {{"type", "BertProcessing"}, {"cls", {"<s>", -1}}, {"sep", {"", 1}}});
+    wrong("post_processor",
+          {{"type", "TemplateProcessing"},
+           {"single", {{{"SpecialToken", {{"id", "<s>"}}}}, {{"Sequence", {{"id", "A"}}}}}}});
+    CHECK_ERROR(errc::token_out_of_range, changed([](json& d) {
+                    d["post_processor"] = {
+                        {"type", "BertProcessing"}, {"cls", {"<s>", 600}}, {"sep", {"", 1}}};
+                }));
 }
 
 TEST_CASE("tokenizer.json as transformers 5 writes it") {

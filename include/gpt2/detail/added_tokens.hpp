@@ -30,6 +30,14 @@ struct added_token {
     bool normalized = false;   ///< looked for only after all those that are not
 };
 
+/// What added tokens are in a text.
+enum class specials {
+    as_text,    ///< encode: characters like any other, so no text can write a control token;
+                ///< decode: their literal text
+    as_tokens,  ///< encode: found and turned into their ids; decode: their literal text
+    skip,       ///< encode: found, and the special ones among them left out; decode: left out
+};
+
 namespace detail {
 
 /// The added tokens of one round (those not normalized, or the others).
@@ -41,6 +49,9 @@ public:
         for (const added_token& token : tokens_)
             first_[static_cast<unsigned char>(token.content.front())] = true;
     }
+
+    /// The tokens, in ascending order of their contents.
+    const std::vector<added_token>& all() const { return tokens_; }
 
     /// A token in a text, with the white space it takes.
     struct match {

@@ -18,6 +18,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -67,6 +68,17 @@ public:
         }
         const auto entry = overflow_.find(wanted);
         return entry == overflow_.end() ? no_rank : entry->second;
+    }
+
+    /// Calls visit(left, right, rank) for every pair, in no order.
+    template <class Visit>
+    void for_each(Visit visit) const {
+        const auto tell = [&](std::uint64_t pair, std::uint32_t rank) {
+            visit(static_cast<token_id>(pair >> 20), static_cast<token_id>(pair & 0xFFFFF), rank);
+        };
+        for (const std::uint64_t entry : slots_)
+            if (entry != empty) tell(entry >> 24, static_cast<std::uint32_t>(entry & no_rank));
+        for (const auto& [pair, rank] : overflow_) tell(pair, rank);
     }
 
 private:
@@ -174,12 +186,16 @@ private:
     std::vector<std::uint32_t> ranks_ = std::vector<std::uint32_t>(256 * 256, seam);
 };
 
-/// The merges of a vocabulary: what byte begins as, which pairs merge, and into what.
-struct merge_rules {
-    std::array<token_id, 256> byte_ids;  // -1: no token for this byte
-    byte_pairs bytes;
+/// The merges of a vocabulary: which pairs merge, and into what.
+struct pair_rules {
     pair_table ranks;
     std::vector<token_id> results;  // by rank
+};
+
+/// With them, for a vocabulary of bytes: what each byte begins as, which bytes never join.
+struct merge_rules : pair_rules {
+    std::array<token_id, 256> byte_ids;  // -1: no token for this byte
+    byte_pairs bytes;
 
     token_id byte_id(char byte) const { return byte_ids[static_cast<unsigned char>(byte)]; }
 };
@@ -219,7 +235,40 @@ class long_merger {
 public:
     /// Appends the tokens of a part without seams, below 2³² bytes.
     void merge(const merge_rules& rules, std::string_view part, std::vector<token_id>& out) {
-        begin(rules, part);
+        begin(part.size());
+        for (std::size_t i = 0; i < part.size(); ++i) ids_[i] = rules.byte_id(part[i]);
+        for (std::size_t i = 0; i + 1 < part.size(); ++i)
+            ranks_[i] = rules.bytes.find(part[i], part[i + 1]);
+        run(rules, out);
+    }
+
+    /// Appends what becomes of `ids`, fewer than 2³².
+    void merge(const pair_rules& rules, std::span<const token_id> ids, std::vector<token_id>& out) {
+        begin(ids.size());
+        std::copy(ids.begin(), ids.end(), ids_.begin());
+        for (std::size_t i = 0; i + 1 < ids.size(); ++i)
+            ranks_[i] = rules.ranks.find(ids[i], ids[i + 1]);
+        run(rules, out);
+    }
+
+private:
+    void begin(std::size_t size) {
+        const auto count = static_cast<std::uint32_t>(size);
+        ids_.resize(count);
+        next_.resize(count);
+        before_.resize(count);
+        ranks_.assign(count, no_rank);
+        for (std::uint32_t i = 0; i < count; ++i) {
+            next_[i] = i + 1;
+            before_[i] = i - 1;
+        }
+    }
+
+    void run(const pair_rules& rules, std::vector<token_id>& out) {
+        heap_.clear();
+        for (std::uint32_t i = 0; i < ids_.size(); ++i)
+            if (ranks_[i] != no_rank) heap_.push_back(std::uint64_t{ranks_[i]} << 32 | i);
+        std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
         while (!heap_.empty()) {
             const auto rank = static_cast<std::uint32_t>(heap_.front() >> 32);
             const auto i = static_cast<std::uint32_t>(heap_.front());
@@ -238,27 +287,9 @@ public:
         for (std::uint32_t i = 0; i < ids_.size(); i = next_[i]) out.push_back(ids_[i]);
     }
 
-private:
-    void begin(const merge_rules& rules, std::string_view part) {
-        const auto count = static_cast<std::uint32_t>(part.size());
-        ids_.resize(count);
-        next_.resize(count);
-        before_.resize(count);
-        ranks_.resize(count);
-        heap_.clear();
-        for (std::uint32_t i = 0; i < count; ++i) {
-            ids_[i] = rules.byte_id(part[i]);
-            next_[i] = i + 1;
-            before_[i] = i - 1;
-            ranks_[i] = i + 1 < count ? rules.bytes.find(part[i], part[i + 1]) : no_rank;
-            if (ranks_[i] != no_rank) heap_.push_back(std::uint64_t{ranks_[i]} << 32 | i);
-        }
-        std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
-    }
-
     /// Finds the rank of the pair that begins at `i`; true when it has one, which then stands at
     /// the end of heap_.
-    bool rate(const merge_rules& rules, std::uint32_t i) {
+    bool rate(const pair_rules& rules, std::uint32_t i) {
         const std::uint32_t right = next_[i];
         ranks_[i] = right < ids_.size() ? rules.ranks.find(ids_[i], ids_[right]) : no_rank;
         if (ranks_[i] == no_rank) return false;

@@ -1,9 +1,10 @@
 // Where bytes come from: a regular file or memory, read by offset.
 //
-// Nothing is mapped: a file that shrinks while it is read gives a typed error, never a signal. The
+// Reading never maps: a file that shrinks while it is read gives a typed error, never a signal. The
 // size is taken once, when the source is made; every read is checked against it and is all or
 // nothing. One source serves many threads. Pipes, devices, sockets and folders are refused without
-// waiting on them.
+// waiting on them. Only `map` puts a file into memory as it lies, for formats that are used in
+// place; who uses it must not cut the file short meanwhile, but rename another one over it.
 //
 // Before: error.hpp, detail/checked.hpp. Next: detail/json.hpp, weights.hpp.
 #pragma once
@@ -17,7 +18,10 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <memory>
 #include <mutex>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +32,7 @@
 #if defined(__unix__) || defined(__APPLE__)
 #include <cerrno>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
@@ -55,6 +60,9 @@ namespace detail {
     return folder / name;
 }
 
+/// Takes the next bytes of a file that is written.
+using byte_sink = std::function<void(std::string_view)>;
+
 /// Bytes by offset. `read` fills `out` whole or throws: errc::truncated when the source ends
 /// before that (with the bytes expected and found), errc::read_failed when the system refuses.
 /// Threads may share it.
@@ -75,6 +83,18 @@ public:
             if (got == 0) fail_short(offset, out.size(), offset + done);
             done += got;
         }
+    }
+
+    /// All bytes, at an address that is a multiple of 64, as long as the pointer lives: mapped
+    /// where that is possible, so that processes share them, else read. Throws what `read` throws.
+    virtual std::shared_ptr<const std::byte> map() const {
+        constexpr std::align_val_t alignment{64};
+        const auto count = static_cast<std::size_t>(size_);
+        const std::shared_ptr<std::byte> bytes(
+            static_cast<std::byte*>(::operator new(count, alignment)),
+            [](std::byte* data) { ::operator delete (data, std::align_val_t{64}); });
+        read(0, {bytes.get(), count});
+        return bytes;
     }
 
 protected:
@@ -101,6 +121,13 @@ public:
         : byte_source(std::move(name), owned.size()), owned_(std::move(owned)), bytes_(owned_) {}
     memory_source(std::string name, std::span<const std::byte> borrowed)
         : byte_source(std::move(name), borrowed.size()), bytes_(borrowed) {}
+
+    /// Borrowed bytes are used where they are when their address allows it.
+    std::shared_ptr<const std::byte> map() const override {
+        const bool aligned = reinterpret_cast<std::uintptr_t>(bytes_.data()) % 64 == 0;
+        if (!aligned || !owned_.empty()) return byte_source::map();
+        return {std::shared_ptr<const void>(), bytes_.data()};
+    }
 
 private:
     std::size_t read_some(std::uint64_t offset, std::span<std::byte> out) const override {
@@ -155,6 +182,16 @@ private:
 class file_source final : public byte_source {
 public:
     explicit file_source(const std::filesystem::path& path) : file_source(shown(path), path) {}
+
+    std::shared_ptr<const std::byte> map() const override {
+        const auto length = static_cast<std::size_t>(size());
+        void* const memory = ::mmap(nullptr, length, PROT_READ, MAP_SHARED, file_.number(), 0);
+        if (memory == MAP_FAILED) return byte_source::map();  // nothing to map, or no such system
+        ::madvise(memory, length, MADV_WILLNEED);
+        return {static_cast<const std::byte*>(memory), [length](const std::byte* data) {
+                    ::munmap(const_cast<std::byte*>(data), length);
+                }};
+    }
 
 private:
     class descriptor {
@@ -215,11 +252,9 @@ using file_source = stream_source;
 
 #endif
 
-/// The whole of a small file. Throws as file_source does, and errc::limit_exceeded, before anything
-/// is read, when the file is larger than `most_bytes`.
-[[gnu::cold]] inline std::string read_text(const std::filesystem::path& path,
-                                           std::size_t most_bytes) {
-    const file_source file(path);
+/// The whole of a small file. Throws errc::limit_exceeded, before anything is read, when it is
+/// larger than `most_bytes`, and what reading throws.
+[[gnu::cold]] inline std::string read_text(const byte_source& file, std::size_t most_bytes) {
     if (file.size() > most_bytes)
         fail(errc::limit_exceeded, file.name(), {"at most ", most_bytes, " bytes"}, file.size());
     std::string text(static_cast<std::size_t>(file.size()), '\0');

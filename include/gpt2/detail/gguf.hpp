@@ -231,30 +231,33 @@ struct gguf_file {
     std::vector<stored_tensor> tensors;  ///< in the order of their values
 };
 
+/// The number of a type in a tensor's entry, and that of a file whose matrices have it.
+struct ggml_number {
+    std::uint32_t number;
+    dtype type;
+    std::uint32_t file_type = 0;
+};
+inline constexpr std::array<ggml_number, 16> ggml_numbers{{
+    {0, dtype::f32, 0},
+    {1, dtype::f16, 1},
+    {2, dtype::q4_0, 2},
+    {3, dtype::q4_1, 3},
+    {6, dtype::q5_0, 8},
+    {7, dtype::q5_1, 9},
+    {8, dtype::q8_0, 7},
+    {12, dtype::q4_k, 15},
+    {13, dtype::q5_k, 17},
+    {14, dtype::q6_k, 18},
+    {24, dtype::i8},
+    {25, dtype::i16},
+    {26, dtype::i32},
+    {27, dtype::i64},
+    {28, dtype::f64},
+    {30, dtype::bf16, 32},
+}};
+
 /// The type of a number in a tensor's entry. Throws errc::unsupported, by name where it has one.
 [[gnu::cold]] inline dtype ggml_type(std::uint32_t number, const phrase& where) {
-    struct known_type {
-        std::uint32_t number;
-        dtype type;
-    };
-    static constexpr std::array<known_type, 16> readable{{
-        {0, dtype::f32},
-        {1, dtype::f16},
-        {2, dtype::q4_0},
-        {3, dtype::q4_1},
-        {6, dtype::q5_0},
-        {7, dtype::q5_1},
-        {8, dtype::q8_0},
-        {12, dtype::q4_k},
-        {13, dtype::q5_k},
-        {14, dtype::q6_k},
-        {24, dtype::i8},
-        {25, dtype::i16},
-        {26, dtype::i32},
-        {27, dtype::i64},
-        {28, dtype::f64},
-        {30, dtype::bf16},
-    }};
     struct other_type {
         std::uint32_t number;
         std::string_view name;
@@ -277,8 +280,8 @@ struct gguf_file {
         {35, "TQ2_0"},
         {39, "MXFP4"},
     }};
-    for (const auto& [known, type] : readable)
-        if (known == number) return type;
+    for (const ggml_number& known : ggml_numbers)
+        if (known.number == number) return known.type;
     for (const auto& [known, name] : others)
         if (known == number)
             fail(errc::unsupported, where, {"values of type ", name, " are not supported"});

@@ -4,7 +4,10 @@
 // Every product of a scale and an integer fits the 24 bits of a float, so the one rounding is that
 // of the last sum, and no compiler that fuses it changes a bit. Layouts: ggml's ggml-common.h.
 //
-// Before: detail/widen.hpp. Next: weights.hpp, detail/gguf.hpp.
+// A block widens itself and says whether its values are finite, which is whether its halves are;
+// those that products use as they are also give the integers behind a value.
+//
+// Before: detail/widen.hpp. After: dtype.hpp, detail/block_packing.hpp, detail/gguf.hpp.
 #pragma once
 
 #include "../core.hpp"
@@ -26,6 +29,7 @@ struct packed_half {
     float value() const noexcept {
         return widened(half_bits{static_cast<std::uint16_t>(bytes[0] | bytes[1] << 8)});
     }
+    bool finite() const noexcept { return (bytes[1] & 0x7C) != 0x7C; }
 };
 
 constexpr int low_nibble(std::uint8_t byte) noexcept { return byte & 15; }
@@ -37,6 +41,8 @@ struct q8_0_block {
     packed_half d;
     std::array<std::int8_t, values> q;
 
+    bool finite() const noexcept { return d.finite(); }
+    int level(std::size_t i) const noexcept { return q[i]; }
     void widen(std::span<float, values> out) const noexcept {
         const float scale = d.value();
         for (std::size_t i = 0; i < values; ++i) out[i] = scale * static_cast<float>(q[i]);
@@ -49,12 +55,13 @@ struct q4_0_block {
     packed_half d;
     std::array<std::uint8_t, 16> q;
 
+    bool finite() const noexcept { return d.finite(); }
+    int level(std::size_t i) const noexcept {
+        return (i < 16 ? low_nibble(q[i]) : high_nibble(q[i - 16])) - 8;
+    }
     void widen(std::span<float, values> out) const noexcept {
         const float scale = d.value();
-        for (std::size_t i = 0; i < 16; ++i) {
-            out[i] = scale * static_cast<float>(low_nibble(q[i]) - 8);
-            out[i + 16] = scale * static_cast<float>(high_nibble(q[i]) - 8);
-        }
+        for (std::size_t i = 0; i < values; ++i) out[i] = scale * static_cast<float>(level(i));
     }
 };
 
@@ -64,6 +71,7 @@ struct q4_1_block {
     packed_half d, m;
     std::array<std::uint8_t, 16> q;
 
+    bool finite() const noexcept { return d.finite() && m.finite(); }
     void widen(std::span<float, values> out) const noexcept {
         const float scale = d.value(), least = m.value();
         for (std::size_t i = 0; i < 16; ++i) {
@@ -87,12 +95,13 @@ struct q5_0_block {
     fifth_bits high;
     std::array<std::uint8_t, 16> q;
 
+    bool finite() const noexcept { return d.finite(); }
+    int level(std::size_t i) const noexcept {
+        return ((i < 16 ? low_nibble(q[i]) : high_nibble(q[i - 16])) | high.of(i)) - 16;
+    }
     void widen(std::span<float, values> out) const noexcept {
         const float scale = d.value();
-        for (std::size_t i = 0; i < 16; ++i) {
-            out[i] = scale * static_cast<float>((low_nibble(q[i]) | high.of(i)) - 16);
-            out[i + 16] = scale * static_cast<float>((high_nibble(q[i]) | high.of(i + 16)) - 16);
-        }
+        for (std::size_t i = 0; i < values; ++i) out[i] = scale * static_cast<float>(level(i));
     }
 };
 
@@ -103,6 +112,7 @@ struct q5_1_block {
     fifth_bits high;
     std::array<std::uint8_t, 16> q;
 
+    bool finite() const noexcept { return d.finite() && m.finite(); }
     void widen(std::span<float, values> out) const noexcept {
         const float scale = d.value(), least = m.value();
         for (std::size_t i = 0; i < 16; ++i) {
@@ -124,6 +134,17 @@ struct group_scales {
     }
 };
 
+/// The values of a block that has scales and minima for groups of 32.
+template <class Block>
+void widen_groups(const Block& block, std::span<float, 256> out) noexcept {
+    for (std::size_t j = 0; j < 8; ++j) {
+        const float scale = block.d.value() * static_cast<float>(block.scale(j));
+        const float least = block.dmin.value() * static_cast<float>(block.least(j));
+        for (std::size_t i = 32 * j; i < 32 * (j + 1); ++i)
+            out[i] = scale * static_cast<float>(block.level(i)) - least;
+    }
+}
+
 /// x = d·scale·q − dmin·least per group of 32; groups 2k and 2k + 1 are the low and the high
 /// nibbles of the same 32 bytes.
 struct q4_k_block {
@@ -132,17 +153,14 @@ struct q4_k_block {
     group_scales scales;
     std::array<std::uint8_t, 128> q;
 
-    void widen(std::span<float, values> out) const noexcept {
-        for (std::size_t j = 0; j < 8; ++j) {
-            const float scale = d.value() * static_cast<float>(scales.scale(j));
-            const float least = dmin.value() * static_cast<float>(scales.least(j));
-            for (std::size_t i = 0; i < 32; ++i) {
-                const std::uint8_t both = q[j / 2 * 32 + i];
-                const int level = j % 2 == 0 ? low_nibble(both) : high_nibble(both);
-                out[32 * j + i] = scale * static_cast<float>(level) - least;
-            }
-        }
+    bool finite() const noexcept { return d.finite() && dmin.finite(); }
+    int scale(std::size_t group) const noexcept { return scales.scale(group); }
+    int least(std::size_t group) const noexcept { return scales.least(group); }
+    int level(std::size_t i) const noexcept {
+        const std::uint8_t both = q[i / 64 * 32 + i % 32];
+        return i / 32 % 2 == 0 ? low_nibble(both) : high_nibble(both);
     }
+    void widen(std::span<float, values> out) const noexcept { widen_groups(*this, out); }
 };
 
 /// As q4_k, with a fifth bit: bit j of high[i] for value i of group j.
@@ -153,18 +171,15 @@ struct q5_k_block {
     std::array<std::uint8_t, 32> high;
     std::array<std::uint8_t, 128> q;
 
-    void widen(std::span<float, values> out) const noexcept {
-        for (std::size_t j = 0; j < 8; ++j) {
-            const float scale = d.value() * static_cast<float>(scales.scale(j));
-            const float least = dmin.value() * static_cast<float>(scales.least(j));
-            for (std::size_t i = 0; i < 32; ++i) {
-                const std::uint8_t both = q[j / 2 * 32 + i];
-                const int level = j % 2 == 0 ? low_nibble(both) : high_nibble(both);
-                const int fifth = (high[i] >> j & 1) << 4;
-                out[32 * j + i] = scale * static_cast<float>(level | fifth) - least;
-            }
-        }
+    bool finite() const noexcept { return d.finite() && dmin.finite(); }
+    int scale(std::size_t group) const noexcept { return scales.scale(group); }
+    int least(std::size_t group) const noexcept { return scales.least(group); }
+    int level(std::size_t i) const noexcept {
+        const std::uint8_t both = q[i / 64 * 32 + i % 32];
+        const int low = i / 32 % 2 == 0 ? low_nibble(both) : high_nibble(both);
+        return low | (high[i % 32] >> i / 32 & 1) << 4;
     }
+    void widen(std::span<float, values> out) const noexcept { widen_groups(*this, out); }
 };
 
 /// x = d·scale·(q − 32), q of 6 bits, a scale for 16 values. Of each half of 128, the groups of 32
@@ -177,17 +192,17 @@ struct q6_k_block {
     std::array<std::int8_t, 16> scales;
     packed_half d;
 
+    bool finite() const noexcept { return d.finite(); }
+    int scale(std::size_t group) const noexcept { return scales[group]; }
+    int level(std::size_t i) const noexcept {
+        const std::size_t half = i / 128, group = i / 32 % 4, at = i % 32;
+        const std::uint8_t both = q[64 * half + group % 2 * 32 + at];
+        const int low = group < 2 ? low_nibble(both) : high_nibble(both);
+        return (low | (high[32 * half + at] >> 2 * group & 3) << 4) - 32;
+    }
     void widen(std::span<float, values> out) const noexcept {
-        for (std::size_t j = 0; j < 8; ++j) {
-            const std::size_t half = j / 4, group = j % 4;
-            for (std::size_t i = 0; i < 32; ++i) {
-                const float scale = d.value() * static_cast<float>(scales[2 * j + i / 16]);
-                const std::uint8_t both = q[64 * half + group % 2 * 32 + i];
-                const int level = group < 2 ? low_nibble(both) : high_nibble(both);
-                const int top = (high[32 * half + i] >> 2 * group & 3) << 4;
-                out[32 * j + i] = scale * static_cast<float>((level | top) - 32);
-            }
-        }
+        for (std::size_t i = 0; i < values; ++i)
+            out[i] = d.value() * static_cast<float>(scale(i / 16)) * static_cast<float>(level(i));
     }
 };
 

@@ -5,20 +5,19 @@
 // (stored_tensor::by_column). What the format cannot say is GPT-2's own: gelu_new, scores divided
 // by √D. The token embedding says how many tokens there are.
 //
-// Before: detail/gguf.hpp, detail/tokenizer_builder.hpp. Next: load.hpp.
+// Before: detail/gguf.hpp, detail/tokenizer_builder.hpp. Next: open.hpp.
 #pragma once
 
-#include "../config.hpp"
-#include "../tokenizer.hpp"
+#include "../stored_model.hpp"
 #include "gguf.hpp"
 #include "tokenizer_builder.hpp"
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,13 +26,6 @@
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail {
-
-/// What a file holds. The tokenizer is made on request, by read_gguf_tokenizer.
-struct gguf_model {
-    gpt2::config config;
-    std::shared_ptr<const weight_store> weights;
-    gguf_metadata metadata;
-};
 
 /// A name of llama.cpp and the checkpoint's, both without `.weight` or `.bias`.
 struct gguf_name {
@@ -110,6 +102,17 @@ Value required(const std::optional<Value>& value, const gguf_metadata& metadata,
     return *value;
 }
 
+/// The double that has a float's own digits: 1e-5, which config.json says, for 1e-5f, which stands
+/// for it here. Other numbers are what they are.
+inline double with_digits_of_float(double value) {
+    const auto narrow = static_cast<float>(value);
+    if (static_cast<double>(narrow) != value) return value;
+    std::array<char, 32> digits;
+    const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), narrow);
+    std::from_chars(digits.data(), written.ptr, value);
+    return value;
+}
+
 /// The config that keys and tensors say, checked. Throws errc::unsupported for other models,
 /// errc::bad_config for keys that are missing, of the wrong type or out of range.
 [[gnu::cold]] inline config read_gguf_config(const gguf_metadata& metadata,
@@ -128,7 +131,8 @@ Value required(const std::optional<Value>& value, const gguf_metadata& metadata,
                             ? size("gpt2.feed_forward_length", limits::inner_width)
                             : 4 * sizes.width;
     constexpr std::string_view epsilon = "gpt2.attention.layer_norm_epsilon";
-    sizes.layer_norm_epsilon = required(metadata.positive_real(epsilon), metadata, epsilon);
+    sizes.layer_norm_epsilon =
+        with_digits_of_float(required(metadata.positive_real(epsilon), metadata, epsilon));
 
     const stored_tensor* tokens = weights.find("wte.weight");
     if (tokens == nullptr)
@@ -153,29 +157,6 @@ Value required(const std::optional<Value>& value, const gguf_metadata& metadata,
                       sizes.end_of_text.end())
             sizes.end_of_text.push_back(*id);
     return sizes;
-}
-
-/// Opens a GGUF file of a GPT-2. Throws what read_gguf throws, errc::unsupported for other models
-/// by name, errc::bad_config, errc::missing_tensor. Milliseconds: no weight is read before the
-/// model asks for it.
-[[gnu::cold]] inline gguf_model open_gguf(const std::shared_ptr<const byte_source>& file) {
-    try {
-        gguf_file contents = read_gguf(file);
-        refuse_foreign_gguf(contents.metadata);
-        auto store = std::make_shared<weight_store>();
-        for (stored_tensor& tensor : contents.tensors) {
-            if (tensor.name() == "pos_embd.weight")
-                fail(errc::bad_weights, file->name(), "position_embd.weight", tensor.name());
-            store->add(checkpoint_tensor(std::move(tensor)));
-        }
-        gguf_model model;
-        model.config = read_gguf_config(contents.metadata, *store);
-        model.weights = std::move(store);
-        model.metadata = std::move(contents.metadata);
-        return model;
-    } catch (const std::bad_alloc&) {
-        fail(errc::out_of_memory, file->name(), "not enough memory to open it");
-    }
 }
 
 /// What tokenizer.ggml.token_type says of a token.
@@ -271,6 +252,28 @@ enum class gguf_token_kind : std::int32_t {
     if (metadata.boolean("tokenizer.ggml.add_space_prefix").value_or(false))
         builder.prefix = prefix::space;
     return builder.finish(where);
+}
+
+/// Opens a GGUF file of a GPT-2. Throws what read_gguf throws, errc::unsupported for other models
+/// by name, errc::bad_config, errc::missing_tensor. Milliseconds: no weight is read before the
+/// model asks for it.
+[[gnu::cold]] inline stored_model open_gguf(const std::shared_ptr<const byte_source>& file) {
+    gguf_file contents = read_gguf(file);
+    refuse_foreign_gguf(contents.metadata);
+    auto store = std::make_shared<weight_store>();
+    for (stored_tensor& tensor : contents.tensors) {
+        if (tensor.name() == "pos_embd.weight")
+            fail(errc::bad_weights, file->name(), "position_embd.weight", tensor.name());
+        store->add(checkpoint_tensor(std::move(tensor)));
+    }
+    stored_model model;
+    model.config = read_gguf_config(contents.metadata, *store);
+    model.weights = std::move(store);
+    model.format = "GGUF";
+    model.read_tokenizer =
+        [metadata = std::make_shared<gguf_metadata>(std::move(contents.metadata)),
+         tokens = model.config.vocabulary_size] { return read_gguf_tokenizer(*metadata, tokens); };
+    return model;
 }
 
 }  // namespace detail

@@ -34,6 +34,8 @@ namespace detail {
     if (named && *file.text("model_type") != "gpt2")
         fail(errc::unsupported, file.where(),
              {"model_type ", printable(*file.text("model_type"), 40), " is not GPT-2"});
+    if (!named && file.given("afn"))  // its name for activation_function, with the sizes' names
+        fail(errc::unsupported, file.where(), "a GPT-1 (afn), not a GPT-2");
     if (!file.given("architectures")) {
         if (!named && !file.given("n_layer") && !file.given("n_embd") && !file.given("n_head"))
             fail(errc::unsupported, file.where(), "model_type \"gpt2\" or GPT-2's own keys",

@@ -285,8 +285,8 @@ inline json_value parse_json(std::string_view text, std::string_view where,
 }
 
 /// The document in a file; also throws as read_text does.
-inline json_value read_json(const std::filesystem::path& path, json_limits limits = {}) {
-    return parse_json(read_text(path, limits.bytes), shown(path), limits);
+inline json_value read_json(const byte_source& file, json_limits limits = {}) {
+    return parse_json(read_text(file, limits.bytes), file.name(), limits);
 }
 
 /// Whether a text is one of these.

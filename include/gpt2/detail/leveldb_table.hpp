@@ -157,11 +157,9 @@ private:
 };
 
 /// Whether the last 48 bytes of a file are the end of a table.
-inline bool looks_like_table(std::span<const std::byte> footer) {
-    if (footer.size() != table_footer_bytes) return false;
-    std::uint64_t magic = 0;
-    std::memcpy(&magic, footer.data() + table_footer_bytes - sizeof magic, sizeof magic);
-    return magic == table_magic;
+inline bool looks_like_table(std::string_view footer) {
+    return footer.size() == table_footer_bytes &&
+           number_at<std::uint64_t>(footer, table_footer_bytes - 8) == table_magic;
 }
 
 /// Calls `take` with every entry, in ascending order of keys. Throws errc::limit_exceeded,
@@ -175,9 +173,8 @@ inline bool looks_like_table(std::span<const std::byte> footer) {
         fail(errc::truncated, source.name(), {"at least ", table_footer_bytes, " bytes"},
              source.size());
     std::string file(static_cast<std::size_t>(source.size()), '\0');
-    const auto bytes = std::as_writable_bytes(std::span(file.data(), file.size()));
-    source.read(0, bytes);
-    if (!looks_like_table(bytes.last(table_footer_bytes)))
+    source.read(0, std::as_writable_bytes(std::span(file)));
+    if (!looks_like_table(std::string_view(file).substr(file.size() - table_footer_bytes)))
         fail(errc::bad_weights, source.name(), "the number that ends a table", "another");
     table_reader(file, source.name()).read(take);
 }

@@ -5,12 +5,10 @@
 // padded to whole blocks of rows; the padding is left where it is. A tokenizer is the bytes of each
 // token: its merges are not written, but follow from the order of the ids, as BPE was trained.
 //
-// Before: weights.hpp, tokenizer.hpp, detail/byte_reader.hpp. Next: load.hpp.
+// Before: stored_model.hpp, detail/byte_reader.hpp. Next: open.hpp.
 #pragma once
 
-#include "../config.hpp"
-#include "../tokenizer.hpp"
-#include "../weights.hpp"
+#include "../stored_model.hpp"
 #include "byte_reader.hpp"
 
 #include <array>
@@ -32,18 +30,9 @@ namespace detail {
 using llmc_header = std::array<std::uint32_t, 256>;
 inline constexpr std::uint32_t llmc_model_magic = 20240326, llmc_tokenizer_magic = 20240328;
 
-/// Whether a file that begins with these bytes is one of llm.c with that magic number.
-inline bool starts_with_magic(std::span<const std::byte> first, std::uint32_t magic) {
-    std::uint32_t found = 0;
-    if (first.size() < sizeof found) return false;
-    std::memcpy(&found, first.data(), sizeof found);
-    return found == magic;
-}
-inline bool looks_like_llmc_model(std::span<const std::byte> first) {
-    return starts_with_magic(first, llmc_model_magic);
-}
-inline bool looks_like_llmc_tokenizer(std::span<const std::byte> first) {
-    return starts_with_magic(first, llmc_tokenizer_magic);
+/// Whether a file that begins with these bytes is a model of llm.c.
+inline bool looks_like_llmc_model(std::string_view first) {
+    return first.size() >= 4 && number_at<std::uint32_t>(first, 0) == llmc_model_magic;
 }
 
 /// Throws `malformed` for other files, errc::unsupported for other files of llm.c by name and where
@@ -77,12 +66,6 @@ inline bool looks_like_llmc_tokenizer(std::span<const std::byte> first) {
                  header[i]);
     return header;
 }
-
-/// A checked config and the tensors under the names of the model.
-struct llmc_model {
-    gpt2::config config;
-    std::shared_ptr<const weight_store> weights;
-};
 
 /// The sizes in a header, checked; the rest is as llm.c has it built in.
 [[gnu::cold]] inline config read_llmc_config(const llmc_header& header) {
@@ -148,27 +131,26 @@ inline std::array<llmc_part, 12> llmc_parts(std::size_t c) {
 }
 
 /// Bytes of a whole file. No step leaves 64 bits: the sizes are those of a checked config.
-inline std::uint64_t llmc_bytes(const config& sizes, std::uint64_t padded_vocabulary, dtype type) {
+inline std::uint64_t llmc_bytes(const config& sizes, std::uint64_t padded, dtype type) {
     const std::uint64_t c = sizes.width;
     std::uint64_t block = 0;
     for (const llmc_part& part : llmc_parts(sizes.width))
         block += std::uint64_t{part.out} * (part.in == 0 ? 1 : part.in);
-    const std::uint64_t values =
-        (padded_vocabulary + sizes.context_length + 2) * c + sizes.layers * block;
+    const std::uint64_t values = (padded + sizes.context_length + 2) * c + sizes.layers * block;
     return sizeof(llmc_header) + values * (bits(type) / 8);
 }
 
 /// A model of version 3 (f32) or 5 (bf16). No value is read. Throws errc::truncated,
 /// errc::bad_weights (no file of llm.c, or longer than its sizes say), errc::bad_config (sizes out
 /// of range), errc::unsupported (other versions, other files of llm.c).
-[[gnu::cold]] inline llmc_model read_llmc_model(std::shared_ptr<const byte_source> source) {
+[[gnu::cold]] inline stored_model read_llmc_model(std::shared_ptr<const byte_source> source) {
     const auto header = read_llmc_header(*source, llmc_model_magic, 8, errc::bad_weights);
     if (header[1] != 3 && header[1] != 5)
         fail(errc::unsupported, source->name(), "version 3 (f32) or 5 (bf16) of llm.c's models",
              header[1]);
     const dtype type = header[1] == 3 ? dtype::f32 : dtype::bf16;
-    llmc_model found{read_llmc_config(header), nullptr};
-    const config& sizes = found.config;
+    stored_model found;
+    const config& sizes = found.config = read_llmc_config(header);
     const std::size_t c = sizes.width, padded = header[7];
     if (padded < sizes.vocabulary_size || padded > config_limits::vocabulary_size)
         fail(errc::bad_weights, {source->name(), ": padded vocabulary"},
@@ -191,6 +173,7 @@ inline std::uint64_t llmc_bytes(const config& sizes, std::uint64_t padded_vocabu
     store->add(values.vector("ln_f.weight", c));
     store->add(values.vector("ln_f.bias", c));
     found.weights = std::move(store);
+    found.format = "llm.c";
     return found;
 }
 
@@ -259,9 +242,6 @@ struct llmc_limits {
 [[gnu::cold]] inline std::vector<std::string> read_llmc_tokens(const byte_source& source,
                                                                std::size_t count) {
     const std::uint64_t size = source.size() - sizeof(llmc_header);
-    if (count > llmc_limits::tokens)
-        fail(errc::limit_exceeded, source.name(), {"at most ", llmc_limits::tokens, " tokens"},
-             count);
     if (size > llmc_limits::token_bytes)
         fail(errc::limit_exceeded, source.name(),
              {"at most ", llmc_limits::token_bytes, " bytes of tokens"}, size);
@@ -281,15 +261,13 @@ struct llmc_limits {
     return tokens;
 }
 
-struct llmc_tokenizer {
-    gpt2::tokenizer tokenizer;
+/// What the header of a tokenizer says: version 1 (GPT-2's own vocabulary) or 2 (which says the
+/// end of text).
+struct llmc_tokens {
+    std::size_t count;
     token_id end_of_text;
 };
-
-/// A tokenizer of version 1 (GPT-2's own vocabulary) or 2 (which says the end of text). Throws
-/// errc::truncated, errc::bad_tokenizer, errc::unsupported (other versions, other files of llm.c),
-/// errc::limit_exceeded.
-[[gnu::cold]] inline llmc_tokenizer read_llmc_tokenizer(const byte_source& source) {
+[[gnu::cold]] inline llmc_tokens read_llmc_tokenizer_header(const byte_source& source) {
     constexpr std::uint32_t published = 50257;
     const auto header = read_llmc_header(source, llmc_tokenizer_magic, 4, errc::bad_tokenizer);
     const std::uint32_t version = header[1], count = header[2];
@@ -298,16 +276,26 @@ struct llmc_tokenizer {
     if (version == 1 && (count != published || header[3] != 0))
         fail(errc::unsupported, source.name(), "GPT-2's 50257 tokens in version 1", count);
     const std::uint32_t end = version == 1 ? published - 1 : header[3];
+    if (count > llmc_limits::tokens)
+        fail(errc::limit_exceeded, source.name(), {"at most ", llmc_limits::tokens, " tokens"},
+             count);
     if (end >= count)
         fail(errc::bad_tokenizer, {source.name(), ": end of text"}, {"an id below ", count}, end);
+    return {count, static_cast<token_id>(end)};
+}
+
+/// Throws errc::truncated, errc::bad_tokenizer, errc::unsupported (other versions, other files of
+/// llm.c), errc::limit_exceeded.
+[[gnu::cold]] inline tokenizer read_llmc_tokenizer(const byte_source& source) {
+    const auto [count, end_of_text] = read_llmc_tokenizer_header(source);
+    const auto end = static_cast<std::size_t>(end_of_text);
     vocabulary made;
     made.tokens = read_llmc_tokens(source, count);
     merge_finder merges(made.tokens, source.name());
     for (std::size_t id = 0; id < made.tokens.size(); ++id)
         if (made.tokens[id].size() > 1 && id != end) made.merges.push_back(merges.find(id));
-    made.added.push_back(
-        {.content = made.tokens[end], .id = static_cast<token_id>(end), .special = true});
-    return {tokenizer(std::move(made)), static_cast<token_id>(end)};
+    made.added.push_back({.content = made.tokens[end], .id = end_of_text, .special = true});
+    return tokenizer(std::move(made));
 }
 
 }  // namespace detail

@@ -5,7 +5,7 @@
 // model.ckpt. Matrices are (1, in, out), as Conv1D means them. What an optimiser left beside them
 // keeps its name and is ignored. Nothing outside the folder is opened.
 //
-// Before: detail/tensor_bundle.hpp, detail/hf_folder.hpp. Next: load.hpp.
+// Before: detail/tensor_bundle.hpp, detail/hf_folder.hpp. Next: open.hpp.
 #pragma once
 
 #include "hf_folder.hpp"
@@ -15,9 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
-#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,8 +25,8 @@ namespace gpt2::inline GPT2_ABI {
 namespace detail {
 
 /// Whether a folder holds what only OpenAI's have; config.json would make it one of Hugging Face's.
-inline bool looks_like_openai_folder(const std::filesystem::path& folder) {
-    return has_entry(folder, "hparams.json") && !has_entry(folder, "config.json");
+inline bool looks_like_openai_folder(const file_set& files) {
+    return files.has("hparams.json") && !files.has("config.json");
 }
 
 /// The name of the model for a name of the checkpoint: `model/h3/attn/c_attn/w` is
@@ -138,32 +136,25 @@ inline std::string shard_name(std::string_view checkpoint, std::uint64_t number,
 
 /// Opens the folder. Throws what reading JSON and the checkpoint throws, errc::not_found naming the
 /// file that is not there. No weight is read before the model asks for it.
-[[gnu::cold]] inline hf_folder open_openai_folder(const std::filesystem::path& folder) {
+[[gnu::cold]] inline stored_model open_openai_folder(const file_set& files) {
     constexpr std::size_t most_checkpoint_bytes = std::size_t{1} << 20;
-    try {
-        const auto sizes_file = entry_of(folder, "hparams.json");
-        const auto newest_file = entry_of(folder, "checkpoint");
-        hf_folder contents;
-        contents.config = read_hparams(read_json(sizes_file), shown(sizes_file));
-        std::string checkpoint = "model.ckpt";
-        if (has_entry(folder, "checkpoint"))
-            checkpoint = read_checkpoint_name(read_text(newest_file, most_checkpoint_bytes),
-                                              shown(newest_file));
-        contents.weight_files.push_back(entry_of(folder, checkpoint + ".index"));
-        const file_source index(contents.weight_files.back());
-        const auto open_data = [&](std::uint64_t number, std::uint64_t count) {
-            contents.weight_files.push_back(
-                entry_of(folder, shard_name(checkpoint, number, count)));
-            return std::make_shared<file_source>(contents.weight_files.back());
-        };
-        auto store = std::make_shared<weight_store>();
-        for (stored_tensor& tensor : read_tensor_bundle(index, open_data))
-            add_openai_tensor(std::move(tensor), *store);
-        contents.weights = std::move(store);
-        return contents;
-    } catch (const std::bad_alloc&) {
-        fail(errc::out_of_memory, shown(folder), "not enough memory to open it");
-    }
+    stored_model model;
+    model.config =
+        read_hparams(read_json(*files.open("hparams.json")), files.shown("hparams.json"));
+    std::string checkpoint = "model.ckpt";
+    if (files.has("checkpoint"))
+        checkpoint = read_checkpoint_name(
+            read_text(*files.open("checkpoint"), most_checkpoint_bytes), files.shown("checkpoint"));
+    const auto index = files.open(checkpoint + ".index");
+    const auto open_data = [&](std::uint64_t number, std::uint64_t count) {
+        return files.open(shard_name(checkpoint, number, count));
+    };
+    auto store = std::make_shared<weight_store>();
+    for (stored_tensor& tensor : read_tensor_bundle(*index, open_data))
+        add_openai_tensor(std::move(tensor), *store);
+    model.weights = std::move(store);
+    model.format = "TensorFlow checkpoint";
+    return model;
 }
 
 }  // namespace detail

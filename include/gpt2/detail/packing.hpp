@@ -9,6 +9,7 @@
 #include "../parallel.hpp"
 #include "../tensor.hpp"
 #include "../weights.hpp"
+#include "block_packing.hpp"
 #include "kernels/dispatch.hpp"
 
 #include <algorithm>
@@ -20,14 +21,11 @@
 namespace gpt2::inline GPT2_ABI {
 namespace detail {
 
-/// How a stored matrix relates to the product x·W that it serves.
-enum class orientation {
-    in_out,  ///< (K, N): rows are inputs, as Conv1D stores them
-    out_in,  ///< (N, K): rows are outputs, as embeddings and nn.Linear store them
-};
-
-/// The format that a tensor is kept in when `wanted` is asked for.
-inline kernels::format format_of(const stored_tensor& source, storage wanted) {
+/// The format that a tensor is kept in when `wanted` is asked for. Blocks stay what they are where
+/// they lie along the inputs.
+inline kernels::format format_of(const stored_tensor& source, orientation stored, storage wanted) {
+    if (source.by_column()) stored = turned(stored);
+    if (wanted == storage::as_stored && source.panels()) return source.panels()->format;
     switch (wanted) {
         case storage::f16:
             return kernels::format::f16;
@@ -40,11 +38,28 @@ inline kernels::format format_of(const stored_tensor& source, storage wanted) {
         case storage::as_stored:
             if (source.type() == dtype::f16) return kernels::format::f16;
             if (source.type() == dtype::bf16) return kernels::format::bf16;
+            if (stored == orientation::out_in) return block_format(source.type());
             break;
         case storage::f32:
             break;
     }
     return kernels::format::f32;
+}
+
+/// How a matrix in that format is kept; a format that loses nothing counts as f32.
+constexpr storage storage_of(kernels::format kept) {
+    switch (kept) {
+        case kernels::format::f16:
+            return storage::f16;
+        case kernels::format::bf16:
+            return storage::bf16;
+        case kernels::format::int8:
+            return storage::int8;
+        case kernels::format::int4:
+            return storage::int4;
+        default:
+            return storage::f32;
+    }
 }
 
 /// Rows k = first … first+depth-1 of a panel, (depth, 16) floats padded with zeros to whole blocks,
@@ -149,14 +164,22 @@ template <class Scalar>
 packed_matrix<Scalar> pack(const stored_tensor& source, orientation stored, storage wanted,
                            thread_pool* pool) {
     const bool by_input = stored == orientation::in_out;
-    if (source.by_column())
-        return pack<Scalar>(source.transposed(),
-                            by_input ? orientation::out_in : orientation::in_out, wanted, pool);
+    if (source.by_column()) return pack<Scalar>(source.transposed(), turned(stored), wanted, pool);
     const auto format =
-        std::is_same_v<Scalar, float> ? format_of(source, wanted) : kernels::format::f32;
+        std::is_same_v<Scalar, float> ? format_of(source, stored, wanted) : kernels::format::f32;
+    if constexpr (std::is_same_v<Scalar, float>)
+        if (const auto* panels = source.panels();
+            panels && panels->rows == stored && panels->format == format)
+            return {format, by_input ? source.rows() : source.columns(),
+                    by_input ? source.columns() : source.rows(), panels->data};
     packed_matrix<Scalar> packed(format, by_input ? source.rows() : source.columns(),
                                  by_input ? source.columns() : source.rows());
     thread_pool alone(1);
+    if constexpr (std::is_same_v<Scalar, float>)
+        if (kernels::in_blocks(format)) {
+            pack_blocks(source, packed, pool ? *pool : alone);
+            return packed;
+        }
     packer<Scalar>(source, stored, packed).run(pool ? *pool : alone);
     return packed;
 }
@@ -165,13 +188,14 @@ packed_matrix<Scalar> pack(const stored_tensor& source, orientation stored, stor
 inline float packed_value(const std::uint8_t* panel, kernels::format f, std::size_t k,
                           std::size_t lane) {
     using kernels::format;
+    if (kernels::in_blocks(f)) return block_value(panel, f, k, lane);
     constexpr std::size_t width = kernels::panel_width;
     const auto* halves = reinterpret_cast<const std::uint16_t*>(panel);
     const auto depth = kernels::block_depth(f), at = k % depth;
     const std::uint8_t* block = panel + k / depth * kernels::block_bytes(f);
     const std::uint8_t* weights = block + kernels::scale_bytes;
     switch (f) {
-        case format::f32:
+        default:
             break;
         case format::f16:
             return widened(half_bits{halves[kernels::panel_index(f, k, lane)]});

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "../weights.hpp"
+#include "byte_reader.hpp"
 #include "json.hpp"
 
 #include <algorithm>
@@ -36,6 +37,12 @@ struct safetensors_limits {
     static constexpr std::size_t name_bytes = 1024;
     static constexpr std::size_t rank = 8;
 };
+
+/// Whether a file that begins with these bytes, 9 or more, is meant to be one.
+inline bool looks_like_safetensors(std::string_view first) {
+    return first.size() > 8 && number_at<std::uint64_t>(first, 0) <= 100'000'000 &&
+           std::string_view("{ \t\r\n").find(first[8]) != std::string_view::npos;
+}
 
 /// One entry of the header as it is written, before anything is believed.
 struct safetensors_entry {

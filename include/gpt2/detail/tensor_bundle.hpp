@@ -11,6 +11,7 @@
 
 #include "../weights.hpp"
 #include "leveldb_table.hpp"
+#include "protobuf.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -29,59 +30,6 @@ namespace detail {
 struct bundle_limits {
     static constexpr std::uint64_t shards = 256;  ///< all of them stay open
     static constexpr std::size_t rank = 8;
-};
-
-/// The fields of a message, one after another. Groups, which nothing here writes, are refused.
-class message_reader {
-public:
-    message_reader(std::string_view bytes, std::string_view where)
-        : reader_(bytes, where, errc::bad_weights) {}
-
-    /// Goes on to the next field; false at the end.
-    bool next() {
-        if (reader_.empty()) return false;
-        const std::uint64_t tag = reader_.varint();
-        field_ = tag >> 3;
-        if (field_ == 0 || field_ > most_fields) reader_.refuse("a field from 1 on", field_);
-        wire_ = static_cast<wire>(tag & 7);
-        switch (wire_) {
-            case wire::varint:
-                number_ = reader_.varint();
-                return true;
-            case wire::fixed64:
-                number_ = reader_.number<std::uint64_t>();
-                return true;
-            case wire::bytes:
-                bytes_ = reader_.take(reader_.varint());
-                return true;
-            case wire::fixed32:
-                number_ = reader_.number<std::uint32_t>();
-                return true;
-        }
-        reader_.refuse("a kind of field that is known", tag & 7);
-    }
-
-    std::uint64_t field() const noexcept { return field_; }
-
-    /// The field as a number, or as a text or message within. Throws errc::bad_weights for a field
-    /// of another kind.
-    std::uint64_t number() const {
-        if (wire_ != wire::varint) reader_.refuse({"a number in field ", field_}, "something else");
-        return number_;
-    }
-    std::string_view bytes() const {
-        if (wire_ != wire::bytes) reader_.refuse({"bytes in field ", field_}, "something else");
-        return bytes_;
-    }
-
-private:
-    enum class wire { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
-    static constexpr std::uint64_t most_fields = (1u << 29) - 1;
-
-    byte_reader reader_;
-    std::uint64_t field_ = 0, number_ = 0;
-    std::string_view bytes_;
-    wire wire_ = wire::varint;
 };
 
 /// The kind of value that TensorFlow numbers so; nothing for those that are no plain numbers.
@@ -122,7 +70,7 @@ struct bundle_entry {
 
 inline std::size_t read_bundle_extent(std::string_view bytes, std::string_view where) {
     std::uint64_t extent = 0;
-    for (message_reader dimension(bytes, where); dimension.next();)
+    for (message_reader dimension(bytes, where, errc::bad_weights); dimension.next();)
         if (dimension.field() == 1) extent = dimension.number();
     if (extent > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
         fail(errc::bad_weights, where, "dimensions that are known", "one that is not");
@@ -131,7 +79,7 @@ inline std::size_t read_bundle_extent(std::string_view bytes, std::string_view w
 
 inline std::vector<std::size_t> read_bundle_shape(std::string_view bytes, std::string_view where) {
     std::vector<std::size_t> shape;
-    for (message_reader fields(bytes, where); fields.next();) {
+    for (message_reader fields(bytes, where, errc::bad_weights); fields.next();) {
         if (fields.field() == 3 && fields.number() != 0)
             fail(errc::bad_weights, where, "a shape that is known", "one that is not");
         if (fields.field() != 2) continue;
@@ -149,7 +97,7 @@ inline std::vector<std::size_t> read_bundle_shape(std::string_view bytes, std::s
     const std::string where = text_of({file, ": ", shown_name(name)});
     bundle_entry entry;
     entry.name = name;
-    for (message_reader fields(bytes, where); fields.next();) {
+    for (message_reader fields(bytes, where, errc::bad_weights); fields.next();) {
         if (fields.field() == 1) entry.type = fields.number();
         if (fields.field() == 2) entry.shape = read_bundle_shape(fields.bytes(), where);
         if (fields.field() == 3) entry.shard = fields.number();
@@ -165,7 +113,7 @@ inline std::vector<std::size_t> read_bundle_shape(std::string_view bytes, std::s
 [[gnu::cold]] inline std::uint64_t read_bundle_header(std::string_view bytes,
                                                       std::string_view where) {
     std::uint64_t shards = 0;
-    for (message_reader fields(bytes, where); fields.next();) {
+    for (message_reader fields(bytes, where, errc::bad_weights); fields.next();) {
         if (fields.field() == 1) shards = fields.number();
         if (fields.field() == 2 && fields.number() != 0)
             fail(errc::unsupported, where, "little-endian values", "big-endian ones");

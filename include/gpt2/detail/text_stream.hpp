@@ -1,5 +1,5 @@
-// Bytes of tokens in, text that may be shown out: whole UTF-8 characters only, nothing of a stop
-// text, nothing that could still become one.
+// Tokens in, text that may be shown out: the bytes that decode gives, of these whole UTF-8
+// characters only, nothing of a stop text, nothing that could still become one.
 //
 // Before: tokenizer.hpp with its `utf8_stream`. After: session.hpp.
 #pragma once
@@ -9,11 +9,45 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace gpt2::inline GPT2_ABI {
+
+/// Decodes ids as they come: what the calls return joins to decode of all of them. An id that is no
+/// token adds nothing, since models pad their vocabularies.
+class token_stream {
+public:
+    /// The tokenizer must outlive the stream; with none, no id is a token.
+    explicit token_stream(const tokenizer* from) : from_(from) {}
+
+    /// What the token adds to the text.
+    std::string push(token_id id) {
+        std::string text;
+        if (from_ && from_->has(id)) from_->decode_one(id, so_far_, text);
+        return text;
+    }
+
+    /// Takes the ids of a text that stands before; returns the end of it, 4 tokens long, in which
+    /// a character may have begun. O(1).
+    std::string skip(std::span<const token_id> past) {
+        constexpr std::size_t most = 4;
+        if (past.size() > most) {
+            so_far_.begun = true;
+            so_far_.stripped = ~std::size_t{0};
+        }
+        std::string text;
+        for (const token_id id : past.last(std::min(past.size(), most))) text += push(id);
+        return text;
+    }
+
+private:
+    const tokenizer* from_;
+    detail::decoding so_far_;
+};
+
 namespace detail {
 
 /// Finds the end of a fixed text in a stream, a byte at a time (Knuth, Morris & Pratt 1977).

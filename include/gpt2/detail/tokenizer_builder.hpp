@@ -9,13 +9,16 @@
 
 #include "../error.hpp"
 #include "../tokenizer.hpp"
+#include "byte_alphabet.hpp"
+#include "normalizer.hpp"
+#include "token_texts.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,35 +27,6 @@
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail {
-
-/// GPT-2's byte alphabet: printable Latin-1 stands for itself, each other byte, in order, for the
-/// next character from U+0100 on. This is the way back: the byte of a character, or -1.
-inline constexpr auto byte_of_symbol = [] {
-    std::array<int, 0x144> bytes{};
-    bytes.fill(-1);
-    std::size_t next = 0x100;
-    for (int byte = 0; byte < 256; ++byte) {
-        const bool printable = (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
-        bytes[printable ? static_cast<std::size_t>(byte) : next++] = byte;
-    }
-    return bytes;
-}();
-
-/// The bytes that a string of the vocabulary stands for, or nothing when a character of it is not
-/// in the byte alphabet.
-inline std::optional<std::string> symbol_bytes(std::string_view symbol) {
-    std::string bytes;
-    const char* const end = symbol.data() + symbol.size();
-    for (const char* at = symbol.data(); at != end;) {
-        const utf8_step step = read_utf8(at, end);
-        const bool known = step.what == utf8_step::kind::whole &&
-                           step.point < byte_of_symbol.size() && byte_of_symbol[step.point] >= 0;
-        if (!known) return std::nullopt;
-        bytes += static_cast<char>(byte_of_symbol[step.point]);
-        at += step.size;
-    }
-    return bytes;
-}
 
 /// A merge as files write it, and its number there: a line, or a place in an array.
 struct symbol_merge {
@@ -72,13 +46,27 @@ public:
 
     void reserve(std::size_t symbols);
     void take(std::string_view symbol, token_id id, const std::string& where);
-    void take_merges(const std::vector<symbol_merge>& merges, const std::string& where);
+    void take_merges(const std::vector<symbol_merge>& merges, const std::string& where,
+                     std::string_view inside = {});
     void add(added_token token, const std::string& where);
     void mark_special(added_token named);
     tokenizer finish(const std::string& where);
 
+    /// What is gathered, for tokenizers of other kinds.
+    std::optional<token_id> find(std::string_view symbol) const {
+        const auto known = ids_.find(symbol);
+        return known == ids_.end() ? std::nullopt : std::optional(known->second);
+    }
+    std::vector<std::string> texts(token_texts& to, const normalizer& as,
+                                   const std::string& where) const;
+    const auto& ids() const { return ids_; }
+    std::set<token_id> controls() const;
+    const auto& added() const { return added_; }
+    const auto& merges() const { return merges_; }
+
     gpt2::cuts cuts = gpt2::cuts::words;
     gpt2::prefix prefix = gpt2::prefix::none;
+    text_frame frame;
 
 private:
     token_id id_of(std::string_view symbol, const std::string& where, std::size_t number) const;
@@ -118,15 +106,20 @@ inline token_id tokenizer_builder::id_of(std::string_view symbol, const std::str
     return entry->second;
 }
 
+/// Takes the merges in order. The second part of each may begin with `inside`, which marks what
+/// stands inside a word and is no part of the result.
 inline void tokenizer_builder::take_merges(const std::vector<symbol_merge>& merges,
-                                           const std::string& where) {
+                                           const std::string& where, std::string_view inside) {
     if (merges.size() > most_tokens)
         fail(errc::limit_exceeded, where, "at most 2^20 merges", merges.size());
     pair_table seen(merges.size());
     merges_.reserve(merges.size());
     std::string joined;
     for (const auto& [left, right, number] : merges) {
-        joined.assign(left).append(right);
+        if (!right.starts_with(inside))
+            fail(errc::bad_tokenizer, {where, number}, {"a second part with ", printable(inside)},
+                 printable(right));
+        joined.assign(left).append(right.substr(inside.size()));
         // Mostly results are numbered as merges are, and the next id saves a search.
         const auto next = merges_.empty() ? 0 : static_cast<std::size_t>(merges_.back().result) + 1;
         const bool in_turn = next < symbols_.size() && symbols_[next] == joined;
@@ -186,7 +179,51 @@ inline tokenizer tokenizer_builder::finish(const std::string& where) {
     made.added = std::move(added_);
     made.cuts = cuts;
     made.prefix = prefix;
+    made.frame = std::move(frame);
     return tokenizer(std::move(made));
+}
+
+/// The special tokens that no other text may become in a model: those longer than a character.
+inline std::set<token_id> tokenizer_builder::controls() const {
+    std::set<token_id> found;
+    for (const added_token& token : added_) {
+        const std::string& text = token.content;
+        const bool word = !text.empty() && character_at(text, 0).size < text.size();
+        if (token.special && word) found.insert(token.id);
+    }
+    return found;
+}
+
+/// What each token adds in the middle of a text, by id, for tokenizers of other kinds; `to` is told
+/// of all of them. Added tokens that are normalized decode to what they are looked for as.
+inline std::vector<std::string> tokenizer_builder::texts(token_texts& to, const normalizer& as,
+                                                         const std::string& where) const {
+    std::vector<std::optional<std::string_view>> symbols = symbols_;
+    std::vector<const added_token*> added(symbols.size());
+    for (const added_token& token : added_) {
+        const auto id = static_cast<std::size_t>(token.id);
+        if (id >= symbols.size()) symbols.resize(id + 1), added.resize(id + 1);
+        if (symbols[id] && *symbols[id] != token.content)
+            fail(errc::bad_tokenizer, {where, ": ", printable(token.content)}, "an id of its own",
+                 {id, ", which is ", printable(*symbols[id])});
+        symbols[id] = token.content;
+        added[id] = &token;
+    }
+    std::vector<std::string> texts;
+    std::size_t total = 0;
+    for (std::size_t id = 0; id < symbols.size(); ++id) {
+        if (!symbols[id]) fail(errc::bad_tokenizer, where, {"id ", id, " has no token"});
+        if (symbols[id]->size() > 65536)
+            fail(errc::limit_exceeded, where, {"token ", id, " is longer than 64 KiB"});
+        std::string symbol(*symbols[id]);
+        if (added[id] && added[id]->normalized) symbol = as.apply(symbol, false).text;
+        const bool literal = added[id] && symbol == added[id]->content;
+        texts.push_back(to.add(symbol, literal));
+        total += texts.back().size();
+        if (total > tokenizer::most_text_bytes)
+            fail(errc::limit_exceeded, where, "more than 64 MiB of tokens");
+    }
+    return texts;
 }
 
 /// Splits "left right" at its one space.

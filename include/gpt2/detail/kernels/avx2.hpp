@@ -77,6 +77,26 @@ GPT2_WORD void load_pairs(const std::uint16_t* p, vec& first, vec& second) {
     second = {_mm256_castsi256_ps(_mm256_and_si256(low, upper)),
               _mm256_castsi256_ps(_mm256_and_si256(high, upper))};
 }
+GPT2_WORD __m128i load_8_bytes(const void* p) {
+    return _mm_loadl_epi64(static_cast<const __m128i*>(p));
+}
+GPT2_WORD vec load_int8(const std::int8_t* p) {
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(load_8_bytes(p))),
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(load_8_bytes(p + 8)))};
+}
+template <bool Negative>
+GPT2_WORD void nibbles(const std::uint8_t* p, __m256& low, __m256& high) {
+    const __m256i bytes =
+        Negative ? _mm256_cvtepi8_epi32(load_8_bytes(p)) : _mm256_cvtepu8_epi32(load_8_bytes(p));
+    high = _mm256_cvtepi32_ps(_mm256_srai_epi32(bytes, 4));
+    low = _mm256_cvtepi32_ps(Negative ? _mm256_srai_epi32(_mm256_slli_epi32(bytes, 28), 28)
+                                      : _mm256_and_si256(bytes, _mm256_set1_epi32(15)));
+}
+template <bool Negative>
+GPT2_WORD void load_nibbles(const std::uint8_t* p, vec& low, vec& high) {
+    nibbles<Negative>(p, low.low, high.low);
+    nibbles<Negative>(p + 8, low.high, high.high);
+}
 
 GPT2_WORD vec fma(vec a, vec b, vec c) {
     return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
@@ -237,6 +257,7 @@ GPT2_WORD void store(double* p, wide a) {
 
 #define GPT2_KERNELS avx2
 #define GPT2_DOT4 dot4
+#include "blocks.inl"
 #include "products.inl"
 #include "integers.inl"
 #include "rows.inl"

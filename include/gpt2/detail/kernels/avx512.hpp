@@ -37,6 +37,11 @@ inline constexpr int tile_rows = 8, tile_panels = 3, stream_panels = 4;
 // Some intrinsics begin with an undefined register, at which gcc warns; masked, they do not.
 inline constexpr __mmask16 every = 0xFFFF;
 
+/// What four bits are, without a sign and with one.
+alignas(64) inline constexpr float nibble_levels[2][16] = {
+    {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15},
+    {0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1}};
+
 GPT2_WORD __mmask16 first_lanes(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
 GPT2_WORD vec set(float a) { return _mm512_set1_ps(a); }
 GPT2_WORD vec load(const float* p) { return _mm512_loadu_ps(p); }
@@ -60,6 +65,19 @@ GPT2_WORD void load_pairs(const std::uint16_t* p, vec& first, vec& second) {
     const __m512i raw = _mm512_loadu_si512(p);
     first = _mm512_castsi512_ps(_mm512_maskz_slli_epi32(every, raw, 16));
     second = _mm512_castsi512_ps(_mm512_and_si512(raw, _mm512_set1_epi32(-65536)));
+}
+GPT2_WORD __m128i load_16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+GPT2_WORD vec load_int8(const std::int8_t* p) {
+    return _mm512_maskz_cvtepi32_ps(every, _mm512_maskz_cvtepi8_epi32(every, load_16(p)));
+}
+/// A permutation looks at four bits of its index: a low half finds its level by itself.
+template <bool Negative>
+GPT2_WORD void load_nibbles(const std::uint8_t* p, vec& low, vec& high) {
+    const __m512 levels = _mm512_load_ps(nibble_levels[Negative]);
+    const __m512i bytes = Negative ? _mm512_maskz_cvtepi8_epi32(every, load_16(p))
+                                   : _mm512_maskz_cvtepu8_epi32(every, load_16(p));
+    low = _mm512_maskz_permutexvar_ps(every, bytes, levels);
+    high = _mm512_maskz_cvtepi32_ps(every, _mm512_maskz_srai_epi32(every, bytes, 4));
 }
 
 GPT2_WORD vec fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
@@ -154,6 +172,7 @@ GPT2_WORD void store(double* p, wide a) {
 }  // namespace gpt2::inline GPT2_ABI
 
 #define GPT2_KERNELS avx512
+#include "blocks.inl"
 #include "products.inl"
 #include "rows.inl"
 #include "pack.inl"

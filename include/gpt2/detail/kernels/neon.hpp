@@ -82,6 +82,23 @@ GPT2_WORD void load_pairs(const std::uint16_t* p, vec& first, vec& second) {
     const uint32x4_t upper = vdupq_n_u32(0xFFFF0000u);
     second = each([&](int i) { return vreinterpretq_f32_u32(vandq_u32(pairs.at[i], upper)); });
 }
+GPT2_WORD vec to_float(int8x16_t bytes) {
+    const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
+    return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
+             vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))}};
+}
+GPT2_WORD vec load_int8(const std::int8_t* p) { return to_float(vld1q_s8(p)); }
+template <bool Negative>
+GPT2_WORD void load_nibbles(const std::uint8_t* p, vec& low, vec& high) {
+    const uint8x16_t both = vld1q_u8(p), upper = vshlq_n_u8(both, 4);
+    if constexpr (Negative) {
+        low = to_float(vshrq_n_s8(vreinterpretq_s8_u8(upper), 4));
+        high = to_float(vshrq_n_s8(vreinterpretq_s8_u8(both), 4));
+    } else {
+        low = to_float(vreinterpretq_s8_u8(vshrq_n_u8(upper, 4)));
+        high = to_float(vreinterpretq_s8_u8(vshrq_n_u8(both, 4)));
+    }
+}
 
 GPT2_WORD vec fma(vec a, vec b, vec c) {
     return each([&](int i) { return vfmaq_f32(c.at[i], a.at[i], b.at[i]); });
@@ -242,6 +259,7 @@ GPT2_WORD void store(double* p, wide a) {
 
 #define GPT2_KERNELS neon
 #define GPT2_DOT4 dot4
+#include "blocks.inl"
 #include "products.inl"
 #include "integers.inl"
 #include "rows.inl"

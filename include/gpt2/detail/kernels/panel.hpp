@@ -10,6 +10,7 @@
 //   int8  [K/128] blocks of 16 float scales and [32][16][4] bytes, four consecutive k together
 //   int4  [K/64]  blocks of 2×16 bfloat scales, one row for each 32 k, and [8][16][4] bytes: the
 //         low halves are k … k+3, the high halves k+4 … k+7; a half is an index into int4_levels
+//   q8_0, q4_0, q4_k, q5_k, q6_k   the blocks of GGUF files, see block_layout
 //
 // Quantised weights are stored, or looked up, with 128 added, which makes them positive, and padded
 // with zeros to whole blocks. The sum behind an output is one chain, bias first, in rising order of
@@ -17,13 +18,14 @@
 // instruction set, so every kernel gives the same bits:
 //
 //   f32, f16, bf16  y = fma(x(k), w(k), y) for each k
+//   q8_0 … q6_k     the same, w(k) being the float that gguf_blocks.hpp makes of the block
 //   int8            y = fma(float(Σ x·w)·scale_w, scale_x, y) for each block
 //   int4            y = fma(fma(float(Σ₁ x·w), scale₁, float(Σ₀ x·w)·scale₀), scale_x, y)
 //
 // where the integer sums are exact and x is rounded to 8 bits per block (rounded_rows).
 //
-// After: products.inl, integers.inl and rows.inl, which say it in the words of a vector machine;
-// one header for each of these; dispatch.hpp.
+// After: blocks.inl, products.inl, integers.inl and rows.inl, which say it in the words of a vector
+// machine; one header for each of these; dispatch.hpp.
 #pragma once
 
 #include "../../core.hpp"
@@ -57,14 +59,55 @@ namespace detail::kernels {
 inline constexpr std::size_t panel_width = 16;
 
 /// How the numbers of a panel are stored.
-enum class format : std::uint8_t { f32, f16, bf16, int8, int4 };
+enum class format : std::uint8_t { f32, f16, bf16, int8, int4, q8_0, q4_0, q4_k, q5_k, q6_k };
 
+/// Whether products are of integers, for which x is rounded.
 constexpr bool is_quantised(format f) { return f == format::int8 || f == format::int4; }
+/// Whether weights lie in the blocks of a GGUF file.
+constexpr bool in_blocks(format f) { return f >= format::q8_0; }
 
-/// k per block: what has a scale of x of its own. Formats that are not quantised have no blocks.
-constexpr std::size_t block_depth(format f) { return f == format::int4 ? 64 : 128; }
+/// How GGUF's blocks of 16 outputs lie together, all numbers as in the file: for each block 16
+/// halves d, 16 halves dmin where there are minima; then group by group 16 bytes of scales, 16 of
+/// minima, and the levels [group][16] as signed bytes, or [group/2][16] as the low and the high
+/// halves of bytes, where negative ones are those of two's complement. A weight is d·scale·level -
+/// dmin·minimum; K is a multiple of a block.
+struct block_layout {
+    std::size_t depth, group;  // k per block, and per scale
+    bool halves = false;       // levels of 4 bits: 0 … 15
+    bool negative = false;     // or -8 … 7
+    bool scales = false;       // a byte beside d
+    bool minima = false;       // and one beside dmin
+
+    constexpr std::size_t head_bytes() const { return minima ? 64 : 32; }
+    constexpr std::size_t level_bytes(std::size_t k) const { return k * 16 / (halves ? 2 : 1); }
+    /// Of the bytes beside d and dmin, before the levels of a group.
+    constexpr std::size_t scale_bytes() const { return (scales ? 16 : 0) + (minima ? 16 : 0); }
+    constexpr std::size_t group_bytes() const { return scale_bytes() + level_bytes(group); }
+    /// Where in a block the levels of group g are.
+    constexpr std::size_t levels_at(std::size_t g) const {
+        return head_bytes() + g * group_bytes() + scale_bytes();
+    }
+    constexpr std::size_t bytes() const { return head_bytes() + depth / group * group_bytes(); }
+};
+constexpr block_layout layout_of(format f) {
+    if (f == format::q4_0) return {.depth = 32, .group = 32, .halves = true, .negative = true};
+    if (f == format::q4_k)
+        return {.depth = 256, .group = 32, .halves = true, .scales = true, .minima = true};
+    if (f == format::q5_k) return {.depth = 256, .group = 32, .scales = true, .minima = true};
+    if (f == format::q6_k) return {.depth = 256, .group = 16, .scales = true};
+    return {.depth = 32, .group = 32};
+}
+
+/// k per block: what has a scale of x of its own, or a block of GGUF. Floats have no blocks.
+constexpr std::size_t block_depth(format f) {
+    if (in_blocks(f)) return layout_of(f).depth;
+    return f == format::int4 ? 64 : 128;
+}
 /// k per scale of a weight.
-constexpr std::size_t group_depth(format f) { return f == format::int4 ? 32 : 128; }
+constexpr std::size_t group_depth(format f) {
+    if (in_blocks(f)) return layout_of(f).group;
+    return f == format::int4 ? 32 : 128;
+}
 /// What is added to a quantised weight.
 inline constexpr int weight_offset = 128;
 /// The 16 values of an int4 weight, with the offset: those that lose least on a normal distribution
@@ -78,21 +121,22 @@ constexpr std::size_t block_count(format f, std::size_t k) {
 /// Bytes of a block: scales, then weights.
 inline constexpr std::size_t scale_bytes = 64;
 constexpr std::size_t block_bytes(format f) {
+    if (in_blocks(f)) return layout_of(f).bytes();
     return scale_bytes + (f == format::int4 ? 512 : 2048);
 }
-/// k rounded up to whole blocks of every format.
+/// k rounded up to whole blocks of every format that floats are packed into.
 constexpr std::size_t whole_blocks(std::size_t k) {
     return block_count(format::int8, k) * block_depth(format::int8);
 }
 
 /// Bytes of a panel of depth k.
 constexpr std::size_t panel_bytes(format f, std::size_t k) {
-    if (is_quantised(f)) return block_count(f, k) * block_bytes(f);
+    if (is_quantised(f) || in_blocks(f)) return block_count(f, k) * block_bytes(f);
     if (f == format::f32) return k * panel_width * 4;
     return (f == format::bf16 ? (k + 1) / 2 * 2 : k) * panel_width * 2;
 }
 
-/// Where number k of a lane stands in a panel that is not quantised.
+/// Where number k of a lane stands in a panel of floats, halves or bfloats.
 constexpr std::size_t panel_index(format f, std::size_t k, std::size_t lane) {
     return f == format::bf16 ? (k / 2 * panel_width + lane) * 2 + k % 2 : k * panel_width + lane;
 }

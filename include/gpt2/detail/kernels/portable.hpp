@@ -62,6 +62,18 @@ inline void load_pairs(const std::uint16_t* p, vec& first, vec& second) {
     second = each<float>([&](std::size_t i) { return widened(bfloat_bits{p[2 * i + 1]}); });
 }
 
+/// 16 signed bytes.
+inline vec load_int8(const std::int8_t* p) {
+    return each<float>([&](std::size_t i) { return static_cast<float>(p[i]); });
+}
+/// The low and the high halves of 16 bytes, 0 … 15, or -8 … 7 in two's complement.
+template <bool Negative>
+inline void load_nibbles(const std::uint8_t* p, vec& low, vec& high) {
+    const auto level = [](int n) { return static_cast<float>(Negative ? (n ^ 8) - 8 : n); };
+    low = each<float>([&](std::size_t i) { return level(p[i] & 15); });
+    high = each<float>([&](std::size_t i) { return level(p[i] >> 4); });
+}
+
 inline vec fma(vec a, vec b, vec c) {
     return each<float>([&](std::size_t i) { return std::fma(a.at[i], b.at[i], c.at[i]); });
 }
@@ -196,6 +208,7 @@ inline void store(double* p, wide a) { std::copy_n(a.at, panel_width, p); }
 #define GPT2_KERNELS portable
 #define GPT2_DOT4 dot4
 #define GPT2_TARGET
+#include "blocks.inl"
 #include "products.inl"
 #include "integers.inl"
 #include "rows.inl"

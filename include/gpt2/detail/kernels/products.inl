@@ -1,5 +1,5 @@
-// Products with panels of floats, halves and bfloats. Included by each instruction set inside its
-// own words (GPT2_KERNELS).
+// Products with panels of floats, halves and bfloats, and of blocks that are widened to floats.
+// Included by each instruction set inside its own words (GPT2_KERNELS), after blocks.inl.
 //
 // One row of x reads as many panels at once as the memory likes streams. Several rows go in tiles
 // whose sums stay in registers from the first k to the last: a panel comes from the second cache
@@ -89,8 +89,12 @@ GPT2_TARGET inline void tile(const product_job& job, std::size_t r, std::size_t 
     vec sum[Rows][Panels];
     GPT2_UNROLL
     for (std::size_t i = 0; i < Rows; ++i) y.start(i, sum[i]);
-    add_products<Format>(sum, job.x + r * job.x_stride, job.x_stride, job.panel(p),
-                         job.gap * job.panel_stride, job.depth);
+    const float* x = job.x + r * job.x_stride;
+    const std::size_t w_stride = job.gap * job.panel_stride;
+    if constexpr (in_blocks(Format))
+        add_blocks<Format>(sum, x, job.x_stride, job.panel(p), w_stride, job.depth);
+    else
+        add_products<Format>(sum, x, job.x_stride, job.panel(p), w_stride, job.depth);
     GPT2_UNROLL
     for (std::size_t i = 0; i < Rows; ++i) y.store(i, sum[i]);
 }
@@ -128,10 +132,56 @@ GPT2_TARGET inline void products(const product_job& job) {
     row_products<Format>(job, rows, job.rows, job.first_panel, job.last_panel);
 }
 
+/// Many rows times panels of blocks: a part of some panels is widened once for all rows, and is
+/// then a product of floats.
+template <format Format>
+GPT2_TARGET inline void widened_products(const product_job& job) {
+    constexpr std::size_t depth = 128, size = depth * panel_width;
+    alignas(64) float w[tile_panels * size];
+    product_job part = job;
+    part.w = w, part.weights = format::f32, part.panel_stride = size * sizeof(float);
+    part.first_panel = 0;
+    for (std::size_t p = job.first_panel; p < job.last_panel; p += tile_panels) {
+        part.last_panel = job.last_panel - p < tile_panels ? job.last_panel - p : tile_panels;
+        part.y = job.y + p * panel_width;
+        part.outputs = job.outputs - p * panel_width;
+        part.bias = job.bias ? job.bias + p * panel_width : nullptr;
+        for (std::size_t k = 0; k < job.depth; k += depth) {
+            part.x = job.x + k;
+            part.depth = job.depth - k < depth ? job.depth - k : depth;
+            part.accumulate = job.accumulate || k > 0;
+            for (std::size_t j = 0; j < part.last_panel; ++j)
+                widen_panel<Format>(job.panel(p + j), k, part.depth, w + j * size);
+            products<format::f32>(part);
+        }
+    }
+}
+
+/// Few rows widen weights in registers.
+template <format Format>
+GPT2_TARGET inline void block_products(const product_job& job) {
+    job.rows < 2 * tile_rows ? products<Format>(job) : widened_products<Format>(job);
+}
+
 GPT2_TARGET inline void float_product(const product_job& job) {
-    if (job.weights == format::f32) return products<format::f32>(job);
-    if (job.weights == format::f16) return products<format::f16>(job);
-    products<format::bf16>(job);
+    switch (job.weights) {
+        case format::f16:
+            return products<format::f16>(job);
+        case format::bf16:
+            return products<format::bf16>(job);
+        case format::q8_0:
+            return block_products<format::q8_0>(job);
+        case format::q4_0:
+            return block_products<format::q4_0>(job);
+        case format::q4_k:
+            return block_products<format::q4_k>(job);
+        case format::q5_k:
+            return block_products<format::q5_k>(job);
+        case format::q6_k:
+            return block_products<format::q6_k>(job);
+        default:
+            return products<format::f32>(job);
+    }
 }
 
 }  // namespace detail::kernels::GPT2_KERNELS

@@ -1,10 +1,11 @@
-// A model that is one PyTorch file: nanoGPT's ckpt.pt, and the state dicts of minGPT and its like.
+// A model that is one file of tensors: nanoGPT's ckpt.pt, the state dicts of minGPT and its like, a
+// safetensors file without a config.
 //
 // Their matrices are those of nn.Linear, (out, in), where GPT-2's own are (in, out); names are the
 // same but for prefixes. nanoGPT says its sizes in `model_args`; for a bare state dict they follow
 // from the shapes, and the number of heads, which no shape tells, from the sizes of known models.
 //
-// Before: detail/pytorch.hpp, detail/hf_folder.hpp (canonical names). Next: load.hpp.
+// Before: detail/pytorch.hpp, detail/hf_folder.hpp (canonical names). Next: open.hpp.
 #pragma once
 
 #include "../config.hpp"
@@ -22,12 +23,6 @@
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail {
-
-/// A model whose file says everything about it.
-struct single_file_model {
-    gpt2::config config;
-    std::shared_ptr<const weight_store> weights;
-};
 
 /// GPT-2's vocabulary as nanoGPT and llm.c pad it, to a multiple of 64: the last 47 rows of the
 /// embedding stand for no token.
@@ -68,9 +63,7 @@ inline constexpr std::size_t padded_vocabulary = 50304, gpt2_vocabulary = 50257;
     sizes.layers = 0;
     while (store.find(text_of({"h.", sizes.layers, ".ln_1.weight"})) != nullptr) ++sizes.layers;
     sizes.heads = 0;
-    sizes.biases = false;
-    for (const stored_tensor& tensor : store.tensors())
-        if (tensor.name().ends_with(".bias") && !is_buffer(tensor.name())) sizes.biases = true;
+    sizes.biases = has_biases(store);
     return sizes;
 }
 
@@ -134,30 +127,15 @@ inline std::size_t known_heads(const config& sizes) {
     return out;
 }
 
-/// The model in one file of torch.save. Throws as read_pytorch does, errc::missing_tensor,
+/// A model without a config, from the shapes of its tensors. Throws errc::missing_tensor,
 /// errc::wrong_shape, errc::bad_config, errc::unsupported when nothing tells the number of heads.
-[[gnu::cold]] inline single_file_model open_pytorch_model(
-    const std::shared_ptr<const byte_source>& file) {
-    auto contents = read_pytorch(file);
-    weight_store named;
-    add_canonical(std::move(contents.tensors), named);
-    if (named.find("tok_emb.weight") != nullptr)
-        fail(errc::unsupported, file->name(), "GPT-2's names of tensors",
-             "those of minGPT before 2022 (tok_emb, blocks, query, key and value apart)");
-    auto weights = as_conv1d(named);
-    single_file_model model;
-    config& sizes = model.config = sizes_of(weights, file->name());
-    const auto args = contents.objects.root().find("model_args");
-    if (args && args->is(pickle_kind::dict)) {
-        read_model_args(*args, file->name(), sizes);
-        sizes.activation = activation::gelu;  // nn.GELU; minGPT has GPT-2's own
-    } else {
-        sizes.heads = known_heads(sizes);
-        if (sizes.heads == 0)
-            fail(errc::unsupported, file->name(), "model_args, or sizes of a known model",
-                 {sizes.layers, " layers of width ", sizes.width,
-                  ", which do not tell the number of heads"});
-    }
+[[gnu::cold]] inline stored_model model_of_shapes(weight_store weights, config sizes,
+                                                  const std::string& where) {
+    if (sizes.heads == 0) sizes.heads = known_heads(sizes);
+    if (sizes.heads == 0)
+        fail(errc::unsupported, where, "a config, or sizes of a known model",
+             {sizes.layers, " layers of width ", sizes.width,
+              ", which do not tell the number of heads"});
     if (sizes.vocabulary_size == padded_vocabulary) {
         sizes.vocabulary_size = gpt2_vocabulary;
         weights = trim_vocabulary(weights, gpt2_vocabulary);
@@ -167,7 +145,48 @@ inline std::size_t known_heads(const config& sizes) {
         sizes.end_of_text.clear();
     }
     sizes.validate();
+    stored_model model;
+    model.config = sizes;
     model.weights = std::make_shared<weight_store>(std::move(weights));
+    return model;
+}
+
+/// The tensors of a file that has no config beside it, under the names of the model. Throws
+/// errc::unsupported for the names of other implementations.
+[[gnu::cold]] inline weight_store bare_weights(std::vector<stored_tensor> tensors,
+                                               const std::string& where) {
+    weight_store named;
+    add_canonical(std::move(tensors), named);
+    if (named.find("tok_emb.weight") != nullptr)
+        fail(errc::unsupported, where, "GPT-2's names of tensors",
+             "those of minGPT before 2022 (tok_emb, blocks, query, key and value apart)");
+    return as_conv1d(named);
+}
+
+/// The model in one file of torch.save. Throws as read_pytorch and model_of_shapes do.
+[[gnu::cold]] inline stored_model open_pytorch_model(
+    const std::shared_ptr<const byte_source>& file) {
+    auto contents = read_pytorch(file);
+    auto weights = bare_weights(std::move(contents.tensors), file->name());
+    config sizes = sizes_of(weights, file->name());
+    const auto args = contents.objects.root().find("model_args");
+    if (args && args->is(pickle_kind::dict)) {
+        read_model_args(*args, file->name(), sizes);
+        sizes.activation = activation::gelu;  // nn.GELU; minGPT has GPT-2's own
+    }
+    auto model = model_of_shapes(std::move(weights), sizes, file->name());
+    model.format = "PyTorch";
+    return model;
+}
+
+/// The model in one safetensors file without a config. Throws as read_safetensors and
+/// model_of_shapes do.
+[[gnu::cold]] inline stored_model open_bare_safetensors(
+    const std::shared_ptr<const byte_source>& file) {
+    auto weights = bare_weights(read_safetensors(file).tensors, file->name());
+    const config sizes = sizes_of(weights, file->name());
+    auto model = model_of_shapes(std::move(weights), sizes, file->name());
+    model.format = "safetensors";
     return model;
 }
 
