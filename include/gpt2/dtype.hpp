@@ -46,8 +46,6 @@ enum class dtype {
     q4_k,
     q5_k,
     q6_k,
-    int8,  ///< panels of the packed file
-    int4,
 };
 
 namespace detail {
@@ -64,7 +62,7 @@ constexpr dtype_facts block_facts(dtype type, std::string_view name) {
     return {type, name, unsigned{8 * sizeof(Block)}, unsigned{Block::values}};
 }
 
-inline constexpr std::array<dtype_facts, 32> dtype_table{{
+inline constexpr std::array<dtype_facts, 30> dtype_table{{
     {dtype::f64, "F64", 64},
     {dtype::f32, "F32", 32},
     {dtype::f16, "F16", 16},
@@ -95,8 +93,6 @@ inline constexpr std::array<dtype_facts, 32> dtype_table{{
     block_facts<q4_k_block>(dtype::q4_k, "Q4_K"),
     block_facts<q5_k_block>(dtype::q5_k, "Q5_K"),
     block_facts<q6_k_block>(dtype::q6_k, "Q6_K"),
-    {dtype::int8, "int8", 8},
-    {dtype::int4, "int4", 4},
 }};
 
 static_assert([] {
@@ -122,7 +118,7 @@ constexpr unsigned block_values(dtype type) noexcept {
 /// Whether weights can be read from it.
 constexpr bool is_float(dtype type) noexcept {
     return type == dtype::f64 || type == dtype::f32 || type == dtype::f16 || type == dtype::bf16 ||
-           block_values(type) > 1 || type == dtype::int8 || type == dtype::int4;
+           block_values(type) > 1;
 }
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -165,6 +165,8 @@ template <class Open>
 [[gnu::cold]] inline stored_model open_model(const std::filesystem::path& path) {
     auto files = detail::opened(detail::shown(path), [&] {
         std::error_code ignored;
+        if (std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found)
+            detail::fail(errc::not_found, detail::shown(path), "no such file or folder");
         if (!std::filesystem::is_regular_file(path, ignored))
             return detail::open_model_folder(detail::file_set(path));
         const auto absolute = std::filesystem::absolute(path);

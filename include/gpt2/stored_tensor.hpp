@@ -256,13 +256,18 @@ private:
 }
 
 [[gnu::cold]] inline stored_tensor stored_tensor::transposed() const {
-    if (shape_.size() != 2 || panels_)
+    if (shape_.size() != 2)
         detail::fail(errc::bad_weights, detail::shown_name(name_), "a matrix",
                      detail::shown_shape(shape_));
     stored_tensor other = *this;
     std::reverse(other.shape_.begin(), other.shape_.end());
     std::reverse(other.strides_.begin(), other.strides_.end());
-    other.by_column_ = strides_.empty() && !by_column_;
+    other.by_column_ = strides_.empty() && !panels_ && !by_column_;
+    if (panels_) {
+        auto turned = std::make_shared<detail::stored_panels>(*panels_);
+        turned->rows = detail::turned(turned->rows);
+        other.panels_ = std::move(turned);
+    }
     return other;
 }
 

@@ -117,6 +117,12 @@ TEST_CASE("a packed file is used where it is mapped", "[files][packed]") {
     CHECK(logits(mapped, storage::as_stored) == logits(model, storage::f32));
     CHECK(test::values_by_shape(*wte) == test::values_by_shape(*model.weights->find("wte.weight")));
     CHECK(logits(mapped, storage::int8) == logits(model, storage::int8));
+    const auto turned = wte->transposed();
+    CHECK(turned.rows() == wte->columns());
+    std::vector<float> row(turned.columns()), all = test::values_by_shape(*wte);
+    turned.read_rows<float>(3, 1, row);
+    for (std::size_t i = 0; i < row.size(); ++i) CHECK(row[i] == all[i * wte->columns() + 3]);
+    CHECK(test::values_by_shape(turned.transposed()) == all);
 }
 
 TEST_CASE("tokenizers of every kind travel with a packed file", "[files][packed]") {

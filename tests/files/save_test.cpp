@@ -125,6 +125,24 @@ TEST_CASE("every fixture saved as GGUF is the same model, or refused by name", "
     CHECK(refused > 15);
 }
 
+TEST_CASE("every fixture packed is the same model, and can be unpacked again", "[files][save]") {
+    for (const auto& path : fixtures()) {
+        CAPTURE(path);
+        const test::scratch_folder scratch;
+        const auto from = open_model(path);
+        save(from, scratch / "out.gpt2", file_format::packed);
+        const auto packed = open_model(scratch / "out.gpt2");
+        CHECK(packed.format == "packed");
+        check_config(packed.config, from.config);
+        CHECK(logits(packed) == logits(from));
+        save(packed, scratch / "back", file_format::hf_folder);
+        CHECK(logits(open_model(scratch / "back")) == logits(from));
+        if (!gguf_can_say(from.config)) continue;
+        save(packed, scratch / "back.gguf", file_format::gguf);
+        CHECK(logits(open_model(scratch / "back.gguf")) == logits(from));
+    }
+}
+
 TEST_CASE("saved with other weights it computes what loading with them does", "[files][save]") {
     const test::scratch_folder scratch;
     for (const auto format : {file_format::hf_folder, file_format::gguf})

@@ -46,23 +46,23 @@ struct packed_limits {
     static constexpr std::uint64_t dimension = std::uint64_t{1} << 24;
 };
 
-/// What a matrix is made of, and the type it has for those who read the file.
+/// What a matrix is made of, and the type in which its numbers are read.
 struct packed_format {
     std::string_view name;
     kernels::format format;
-    dtype type;
+    dtype type = dtype::f32;
 };
 inline constexpr std::array<packed_format, 10> packed_formats{{
-    {"f32", kernels::format::f32, dtype::f32},
+    {"f32", kernels::format::f32},
     {"f16", kernels::format::f16, dtype::f16},
     {"bf16", kernels::format::bf16, dtype::bf16},
-    {"int8", kernels::format::int8, dtype::int8},
-    {"int4", kernels::format::int4, dtype::int4},
-    {"q8_0", kernels::format::q8_0, dtype::q8_0},
-    {"q4_0", kernels::format::q4_0, dtype::q4_0},
-    {"q4_k", kernels::format::q4_k, dtype::q4_k},
-    {"q5_k", kernels::format::q5_k, dtype::q5_k},
-    {"q6_k", kernels::format::q6_k, dtype::q6_k},
+    {"int8", kernels::format::int8},
+    {"int4", kernels::format::int4},
+    {"q8_0", kernels::format::q8_0},
+    {"q4_0", kernels::format::q4_0},
+    {"q4_k", kernels::format::q4_k},
+    {"q5_k", kernels::format::q5_k},
+    {"q6_k", kernels::format::q6_k},
 }};
 
 /// Bytes of the panels of a (depth, columns) matrix.
