@@ -8,6 +8,7 @@
 #pragma once
 
 #include "../vocabulary.hpp"
+#include "bpe.hpp"
 #include "charsmap.hpp"
 #include "json.hpp"
 #include "text_pipeline.hpp"
