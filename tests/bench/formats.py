@@ -122,7 +122,7 @@ def main():
     print("| file | ms to the first token | peak, MB |\n|---|---|---|")
     for name, path in made.items():
         row(name, [f"{given.examples}/generate", "--model", path, "--prompt", PROMPT, "--quiet",
-                   "--max-new-tokens", "1", "--threads", "2"], given.runs)
+                   "--max-new-tokens", "1", "--temperature", "0", "--threads", "2"], given.runs)
     row("transformers, safetensors f32", [sys.executable, "-c", HF, given.model, PROMPT],
         given.runs, inside=True)
     for kind in ("F32", "F16", "Q8_0"):
