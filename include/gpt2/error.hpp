@@ -27,7 +27,7 @@ enum class errc {
     limit_exceeded = 6,       ///< a file or a field of it is larger than any sane model needs
     truncated = 7,            ///< a file ends before its contents do
     bad_json = 8,             ///< not JSON, or JSON with duplicate keys, too deep, ill-formed UTF-8
-    bad_config = 9,           ///< config.json and its like: a value of the wrong type or out of range
+    bad_config = 9,           ///< config.json and its like: a value of a wrong type or out of range
     bad_weights = 10,         ///< a weight file that breaks the rules of its format
     bad_tokenizer = 11,       ///< tokenizer files that contradict themselves
     unsupported = 12,         ///< well-formed, but of another architecture, type or feature
