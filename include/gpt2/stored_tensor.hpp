@@ -414,4 +414,24 @@ void stored_tensor::fail_not_finite(std::size_t begin, std::span<const Scalar> v
                   ", column ", at % columns()});
 }
 
+namespace detail {
+
+/// Whether two matrices of one shape hold the same numbers, as Scalar. Throws what reading throws.
+template <class Scalar>
+bool same_numbers(const stored_tensor& a, const stored_tensor& b) {
+    constexpr std::size_t most = std::size_t{1} << 18;  // numbers read at once
+    const std::size_t step = std::max<std::size_t>(most / std::max<std::size_t>(a.columns(), 1), 1);
+    std::vector<Scalar> left, right;
+    for (std::size_t row = 0; row < a.rows(); row += step) {
+        const std::size_t count = std::min(step, a.rows() - row);
+        left.resize(count * a.columns());
+        right.resize(count * a.columns());
+        a.read_rows<Scalar>(row, count, left);
+        b.read_rows<Scalar>(row, count, right);
+        if (left != right) return false;
+    }
+    return true;
+}
+
+}  // namespace detail
 }  // namespace gpt2::inline GPT2_ABI

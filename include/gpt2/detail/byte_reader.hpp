@@ -8,6 +8,7 @@
 
 #include "../error.hpp"
 
+#include <array>
 #include <bit>
 #include <concepts>
 #include <cstddef>
@@ -29,6 +30,14 @@ Number number_at(std::string_view bytes, std::size_t at) {
     Number value{};
     std::memcpy(&value, bytes.substr(at, sizeof value).data(), sizeof value);
     return value;
+}
+
+/// Appends a number, little-endian: the way back.
+template <class Number>
+void append_number(std::string& bytes, Number number) {
+    std::array<char, sizeof number> raw;
+    std::memcpy(raw.data(), &number, sizeof number);
+    bytes.append(raw.data(), raw.size());
 }
 
 /// Reads from the front. The bytes and the text of `where` must outlive it. Every function throws

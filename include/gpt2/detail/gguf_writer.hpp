@@ -15,10 +15,8 @@
 #include "tokenizer_writer.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -65,9 +63,7 @@ public:
 
     template <class Number>
     void add_number(Number number) {
-        std::array<char, sizeof number> raw;
-        std::memcpy(raw.data(), &number, sizeof number);
-        bytes_.append(raw.data(), raw.size());
+        append_number(bytes_, number);
     }
     void add_text(std::string_view text) {
         add_number(std::uint64_t{text.size()});

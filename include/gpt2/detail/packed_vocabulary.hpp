@@ -11,10 +11,8 @@
 #include "../tokenizer_files.hpp"
 #include "byte_reader.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,14 +23,6 @@ namespace detail {
 
 /// The kind of tokenizer that is kept as its vocabulary.
 inline constexpr std::string_view packed_vocabulary_kind = "byte-level BPE";
-
-/// Appends a number, little-endian.
-template <class Number>
-void append_number(std::string& bytes, Number number) {
-    std::array<char, sizeof number> raw;
-    std::memcpy(raw.data(), &number, sizeof number);
-    bytes.append(raw.data(), raw.size());
-}
 
 /// Bits of an added token, in the order of its members.
 inline std::uint32_t flags_of(const added_token& token) {
