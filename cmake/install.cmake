@@ -20,4 +20,5 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/gpt2ConfigVersion.cmake"
     COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/gpt2Config.cmake"
               "${PROJECT_BINARY_DIR}/gpt2ConfigVersion.cmake"
+              "${CMAKE_CURRENT_LIST_DIR}/separate.cmake" "${CMAKE_CURRENT_LIST_DIR}/separate.cpp"
         DESTINATION "${package_folder}")

@@ -3,6 +3,7 @@
 // brings its tokenizer, as GGUF does, or has it beside.
 #include "cli.hpp"
 
+#include <gpt2/detail/json.hpp>
 #include <gpt2/open.hpp>
 
 #include <nlohmann/json.hpp>
@@ -24,23 +25,6 @@ struct arguments {
         return specials ? gpt2::specials::as_tokens : gpt2::specials::as_text;
     }
 };
-
-/// The tokenizer of a folder, with a model or without, or of a model's file.
-gpt2::tokenizer tokenizer_at(const std::filesystem::path& path) {
-    std::optional<gpt2::tokenizer> found;
-    if (!std::filesystem::is_directory(path)) {
-        found = gpt2::open_model(path).read_tokenizer();
-        if (!found)
-            gpt2::detail::fail(gpt2::errc::not_found, gpt2::detail::shown(path),
-                               "no tokenizer came with this model");
-        return *std::move(found);
-    }
-    const gpt2::detail::file_set files(path);
-    found = gpt2::detail::tokenizer_beside(files);
-    if (!found && !files.has("config.json") && gpt2::detail::only_model_of(files))
-        found = gpt2::open_model(path).read_tokenizer();
-    return found ? *std::move(found) : gpt2::load_tokenizer(files);  // which says what is missing
-}
 
 /// "1 2 3" for spaces, "1,2,3" for commas.
 std::string joined(std::span<const gpt2::token_id> ids, char divider) {
@@ -104,7 +88,7 @@ void encode_lines(const gpt2::tokenizer& tokenizer, gpt2::specials mode) {
 }
 
 void tokenize(const arguments& given) {
-    const gpt2::tokenizer tokenizer = tokenizer_at(given.model);
+    const gpt2::tokenizer tokenizer = gpt2::open_tokenizer(given.model);
     if (given.jsonl) return encode_lines(tokenizer, given.mode());
     const std::string input = cli::standard_input();
     if (given.decode) {

@@ -8,6 +8,7 @@
 
 #include "median.hpp"
 
+#include <gpt2/detail/kernels/amx.hpp>
 #include <gpt2/detail/kernels/dispatch.hpp>
 #include <gpt2/parallel.hpp>
 #include <gpt2/tensor.hpp>

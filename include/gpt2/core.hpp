@@ -9,6 +9,9 @@
 // GPT2_PORTABLE_KERNELS, defined for a whole program, leaves out the kernels for instruction sets:
 // it compiles faster, is smaller, and runs several times slower, with the same results.
 //
+// GPT2_SEPARATE, likewise: the kernels and the readers of files, most of what there is to compile,
+// are declared only, and defined in the one translation unit that includes separate.hpp.
+//
 // Next: error.hpp, then tensor.hpp.
 #pragma once
 
@@ -24,6 +27,13 @@
 
 #if !defined(_MSVC_LANG) && __cplusplus < 202002L
 #error "gpt2: C++20 is needed (-std=c++20)"
+#endif
+
+// What stands before a function that separate.hpp may define alone.
+#if defined(GPT2_SEPARATE)
+#define GPT2_INLINE
+#else
+#define GPT2_INLINE inline
 #endif
 
 #if defined(GPT2_PORTABLE_KERNELS) && defined(__AVX512F__)

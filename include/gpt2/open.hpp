@@ -9,15 +9,7 @@
 #pragma once
 
 #include "stored_model.hpp"
-#include "tokenizer_files.hpp"
-#include "detail/bare_model.hpp"
 #include "detail/file_set.hpp"
-#include "detail/gguf_model.hpp"
-#include "detail/hf_folder.hpp"
-#include "detail/llmc.hpp"
-#include "detail/nanogpt_tokenizer.hpp"
-#include "detail/openai_folder.hpp"
-#include "detail/packed_file.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -33,7 +25,36 @@
 #include <utility>
 #include <vector>
 
+#if !defined(GPT2_SEPARATE)
+#include "tokenizer_files.hpp"
+#include "detail/bare_model.hpp"
+#include "detail/gguf_model.hpp"
+#include "detail/hf_folder.hpp"
+#include "detail/llmc.hpp"
+#include "detail/nanogpt_tokenizer.hpp"
+#include "detail/openai_folder.hpp"
+#include "detail/packed_file.hpp"
+#endif
+
 namespace gpt2::inline GPT2_ABI {
+
+/// Opens what lies at `path`: a folder or a file. Raises a gpt2::error that names file, tensor or
+/// key with what was expected and found; errc::unsupported for other models and formats, by name.
+GPT2_INLINE stored_model open_model(const std::filesystem::path& path);
+
+/// Opens a model in one file that is in memory, which must outlive what is made of it.
+GPT2_INLINE stored_model open_model(std::span<const std::byte> file);
+
+/// Opens a model that is several files, each in memory under the name it has in its folder. The
+/// bytes must outlive what is made of them.
+GPT2_INLINE stored_model open_model(std::span<const file_part> parts);
+
+/// The tokenizer at `path`: of a folder, with a model or without, or of a model's file. Raises what
+/// open_model and load_tokenizer raise, and not_found.
+GPT2_INLINE tokenizer open_tokenizer(const std::filesystem::path& path);
+
+#if !defined(GPT2_SEPARATE)
+
 namespace detail {
 
 /// What a file holds, as its first and last bytes show it.
@@ -160,9 +181,7 @@ template <class Open>
 
 }  // namespace detail
 
-/// Opens what lies at `path`: a folder or a file. Raises a gpt2::error that names file, tensor or
-/// key with what was expected and found; errc::unsupported for other models and formats, by name.
-[[gnu::cold]] inline stored_model open_model(const std::filesystem::path& path) {
+[[gnu::cold]] GPT2_INLINE stored_model open_model(const std::filesystem::path& path) {
     auto files = detail::opened(detail::shown(path), [&] {
         std::error_code ignored;
         if (std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found)
@@ -177,19 +196,33 @@ template <class Open>
     return files;
 }
 
-/// Opens a model in one file that is in memory, which must outlive what is made of it.
-[[gnu::cold]] inline stored_model open_model(std::span<const std::byte> file) {
+[[gnu::cold]] GPT2_INLINE stored_model open_model(std::span<const std::byte> file) {
     return detail::opened("memory", [&] {
         return detail::open_model_file(std::make_shared<detail::memory_source>("memory", file),
                                        nullptr);
     });
 }
 
-/// Opens a model that is several files, each in memory under the name it has in its folder. The
-/// bytes must outlive what is made of them.
-[[gnu::cold]] inline stored_model open_model(std::span<const file_part> parts) {
+[[gnu::cold]] GPT2_INLINE stored_model open_model(std::span<const file_part> parts) {
     return detail::opened("memory",
                           [&] { return detail::open_model_folder(detail::file_set(parts)); });
 }
+
+[[gnu::cold]] GPT2_INLINE tokenizer open_tokenizer(const std::filesystem::path& path) {
+    std::optional<tokenizer> found;
+    if (!std::filesystem::is_directory(path)) {
+        found = open_model(path).read_tokenizer();
+        if (!found)
+            detail::fail(errc::not_found, detail::shown(path), "no tokenizer came with this model");
+        return *std::move(found);
+    }
+    const detail::file_set files(path);
+    found = detail::tokenizer_beside(files);
+    if (!found && !files.has("config.json") && detail::only_model_of(files))
+        found = open_model(path).read_tokenizer();
+    return found ? *std::move(found) : load_tokenizer(files);  // which says what is missing
+}
+
+#endif
 
 }  // namespace gpt2::inline GPT2_ABI

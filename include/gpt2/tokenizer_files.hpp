@@ -10,11 +10,8 @@
 #pragma once
 
 #include "tokenizer.hpp"
-#include "detail/bert_files.hpp"
+#include "vocabulary.hpp"
 #include "detail/file_set.hpp"
-#include "detail/sentencepiece_files.hpp"
-#include "detail/tokenizer_companions.hpp"
-#include "detail/tokenizer_json.hpp"
 
 #include <filesystem>
 #include <algorithm>
@@ -24,6 +21,13 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+
+#if !defined(GPT2_SEPARATE)
+#include "detail/bert_files.hpp"
+#include "detail/sentencepiece_files.hpp"
+#include "detail/tokenizer_companions.hpp"
+#include "detail/tokenizer_json.hpp"
+#endif
 
 namespace gpt2::inline GPT2_ABI {
 
@@ -40,12 +44,14 @@ namespace gpt2::inline GPT2_ABI {
 /// Ids and texts are those of Hugging Face tokenizers and SentencePiece, with one difference: a
 /// special token is found only where it is written as it is. Where normalising turns other text
 /// into its name, say "<S>" into "<s>", Hugging Face's model may take that for the token.
-tokenizer load_tokenizer(const tokenizer_texts& texts);
+GPT2_INLINE tokenizer load_tokenizer(const tokenizer_texts& texts);
 
 /// The tokenizer of a folder. Raises what load_tokenizer of its texts raises, and
 /// errc::not_regular_file and errc::read_failed.
-tokenizer load_tokenizer(const std::filesystem::path& folder);
-tokenizer load_tokenizer(const detail::file_set& files);
+GPT2_INLINE tokenizer load_tokenizer(const std::filesystem::path& folder);
+GPT2_INLINE tokenizer load_tokenizer(const detail::file_set& files);
+
+#if !defined(GPT2_SEPARATE)
 
 namespace detail {
 
@@ -75,7 +81,7 @@ namespace detail {
 
 }  // namespace detail
 
-[[gnu::cold]] inline tokenizer load_tokenizer(const tokenizer_texts& texts) {
+[[gnu::cold]] GPT2_INLINE tokenizer load_tokenizer(const tokenizer_texts& texts) {
     if (texts.tokenizer_json)
         return detail::read_tokenizer_json(*texts.tokenizer_json, texts.folder);
     if (texts.vocab_json && texts.merges_txt) return detail::read_vocab_and_merges(texts);
@@ -107,7 +113,7 @@ inline constexpr std::array<const char*, 5> sentencepiece_names{
 
 }  // namespace detail
 
-[[gnu::cold]] inline tokenizer load_tokenizer(const detail::file_set& files) {
+[[gnu::cold]] GPT2_INLINE tokenizer load_tokenizer(const detail::file_set& files) {
     const auto text = [&](std::span<const char* const> names) -> std::optional<std::string> {
         for (const char* name : names)
             if (files.has(name))
@@ -135,8 +141,10 @@ inline constexpr std::array<const char*, 5> sentencepiece_names{
                                           .folder = name});
 }
 
-[[gnu::cold]] inline tokenizer load_tokenizer(const std::filesystem::path& folder) {
+[[gnu::cold]] GPT2_INLINE tokenizer load_tokenizer(const std::filesystem::path& folder) {
     return load_tokenizer(detail::file_set(folder));
 }
+
+#endif
 
 }  // namespace gpt2::inline GPT2_ABI

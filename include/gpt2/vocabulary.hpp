@@ -10,7 +10,9 @@
 #include "detail/text_coder.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace gpt2::inline GPT2_ABI {
@@ -62,6 +64,17 @@ struct coded_vocabulary {
     std::shared_ptr<const detail::text_coder> coder;
     text_frame frame = {};
     std::vector<tokenizer_file> files = {};
+};
+
+/// The contents of tokenizer files; nothing stands for a file that is not there.
+struct tokenizer_texts {
+    std::optional<std::string_view> tokenizer_json = {};
+    std::optional<std::string_view> vocab_json = {}, merges_txt = {};
+    std::optional<std::string_view> added_tokens_json = {}, special_tokens_map_json = {};
+    std::optional<std::string_view> tokenizer_config_json = {};
+    std::optional<std::string_view> sentencepiece_model = {};  ///< bytes of a protobuf
+    std::optional<std::string_view> vocab_txt = {};            ///< of a BERT tokenizer
+    std::string_view folder = {};                              ///< for messages
 };
 
 }  // namespace gpt2::inline GPT2_ABI

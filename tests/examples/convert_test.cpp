@@ -87,7 +87,7 @@ TEST_CASE("convert: errors are one line, and nothing is left", "[examples]") {
         CHECK_THAT(done.output, test::mentions(part));
         CHECK(names_in(scratch.path()) == before);
     };
-    fails(scratch / "absent", scratch / "to", "", "no such folder");
+    fails(scratch / "absent", scratch / "to", "", "no such file or folder");
     fails(base, scratch / "absent" / "to", "", "does not exist");
     fails(base, scratch / "to", "--weights int8", "int8");
     fails(base.parent_path() / "activation_relu", scratch / "to.gguf", "", "relu");

@@ -2,6 +2,7 @@
 // are tested on machines without one; and on the unit itself where there is one.
 #include "../support/catch.hpp"
 
+#include <gpt2/detail/kernels/amx.hpp>
 #include <gpt2/detail/packing.hpp>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)

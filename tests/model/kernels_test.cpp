@@ -2,6 +2,7 @@
 // nothing and values of every kind; and the portable one is right.
 #include "../support/catch.hpp"
 
+#include <gpt2/detail/kernels/portable.hpp>
 #include <gpt2/detail/packing.hpp>
 
 #include <cmath>

@@ -1,6 +1,8 @@
 // Merging against the rule said plainly, for merges in any order and for pieces short and long.
 #include "oracle.hpp"
 
+#include <gpt2/detail/byte_alphabet.hpp>
+#include <gpt2/detail/tokenizer_builder.hpp>
 #include <gpt2/tokenizer_files.hpp>
 
 using gpt2::vocabulary;

@@ -1,6 +1,7 @@
 // Tokenizer files: both forms, what stands beside them, and each way to be wrong.
 #include "oracle.hpp"
 
+#include <gpt2/detail/byte_alphabet.hpp>
 #include <gpt2/tokenizer_files.hpp>
 
 #include <functional>

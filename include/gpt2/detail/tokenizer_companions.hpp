@@ -7,6 +7,7 @@
 #pragma once
 
 #include "../tokenizer.hpp"
+#include "../vocabulary.hpp"
 #include "json.hpp"
 #include "tokenizer_builder.hpp"
 #include "tokenizer_json.hpp"
@@ -21,17 +22,6 @@
 #include <vector>
 
 namespace gpt2::inline GPT2_ABI {
-
-/// The contents of tokenizer files; nothing stands for a file that is not there.
-struct tokenizer_texts {
-    std::optional<std::string_view> tokenizer_json = {};
-    std::optional<std::string_view> vocab_json = {}, merges_txt = {};
-    std::optional<std::string_view> added_tokens_json = {}, special_tokens_map_json = {};
-    std::optional<std::string_view> tokenizer_config_json = {};
-    std::optional<std::string_view> sentencepiece_model = {};  ///< bytes of a protobuf
-    std::optional<std::string_view> vocab_txt = {};            ///< of a BERT tokenizer
-    std::string_view folder = {};                              ///< for messages
-};
 
 namespace detail {
 

@@ -3,6 +3,14 @@
 // Before: portable.hpp and the headers of the instruction sets. After: ops.hpp, which calls them.
 #pragma once
 
+#include "panel.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#if !defined(GPT2_SEPARATE)
 #include "amx.hpp"
 #include "avx2.hpp"
 #include "avx512.hpp"
@@ -11,9 +19,7 @@
 #include "neon.hpp"
 #include "neon_dot.hpp"
 #include "portable.hpp"
-
-#include <string_view>
-#include <vector>
+#endif
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail::kernels {
@@ -47,14 +53,21 @@ struct kernel_set {
     }
 };
 
+/// Every set that runs here, the fastest first; the last is always "portable".
+GPT2_INLINE const std::vector<kernel_set>& available();
+
+/// The fastest set of this machine.
+inline const kernel_set& best() { return available().front(); }
+
+#if !defined(GPT2_SEPARATE)
+
 #define GPT2_KERNEL_SET(name, set, integers)                                                      \
     kernel_set {                                                                                  \
         name, set::tile_panels, set::stream_panels, set::float_product, integers, set::softmax,   \
             set::layer_norm, set::gated, set::gelu, set::quantise, set::pack_int8, set::pack_int4 \
     }
 
-/// Every set that runs here, the fastest first; the last is always "portable".
-inline const std::vector<kernel_set>& available() {
+GPT2_INLINE const std::vector<kernel_set>& available() {
     static const std::vector<kernel_set> sets = [] {
         std::vector<kernel_set> list;
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(GPT2_PORTABLE_KERNELS)
@@ -103,8 +116,7 @@ inline const std::vector<kernel_set>& available() {
 
 #undef GPT2_KERNEL_SET
 
-/// The fastest set of this machine.
-inline const kernel_set& best() { return available().front(); }
+#endif
 
 }  // namespace detail::kernels
 }  // namespace gpt2::inline GPT2_ABI
