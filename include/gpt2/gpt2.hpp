@@ -7,13 +7,16 @@
 // Every part can be included alone; README.md in this folder is the map.
 #pragma once
 
+#include "batch.hpp"
 #include "load.hpp"
 #include "plan.hpp"
 #include "session.hpp"
+#include "speculation.hpp"
 #include "tokenizer_files.hpp"
 
-#include <chrono>
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -94,26 +97,31 @@ public:
 
     /// Continues a prompt given as ids; the same otherwise.
     completion generate(std::span<const token_id> prompt, const options& how = {},
-                        const on_piece& callback = {}) const;
+                        const on_piece& callback = {}) const {
+        const request one{{prompt.begin(), prompt.end()}, how, 1, callback};
+        return std::move(generate(std::span(&one, 1))[0]);
+    }
 
     /// Continues several prompts: item i is generate(prompts[i], how), to the bit.
     std::vector<completion> generate(std::span<const std::string> prompts,
                                      const options& how = {}) const {
-        std::vector<completion> results;
-        for (std::size_t first = 0; first < prompts.size(); first += at_once) {
-            std::vector<session> texts;
-            for (const auto& prompt :
-                 prompts.subspan(first, std::min(at_once, prompts.size() - first))) {
-                texts.emplace_back(parts_);
-                try {
-                    texts.back().feed(prompt, how.prompt, how.until);
-                } catch (const error& problem) {
-                    if (problem.code() != errc::cancelled) throw;  // the generation says so too
-                }
-            }
-            for (auto& done : session::generate(texts, how)) results.push_back(std::move(done));
-        }
-        return results;
+        std::vector<request> requests;
+        for (const auto& prompt : prompts)
+            requests.push_back({tokenizer().encode(prompt, how.prompt), how});
+        return generate(requests);
+    }
+
+    /// Continues several prompts, each in its own way: in their order, samples of one side by side,
+    /// each as if it were written alone, to the bit. Raises what the first that failed raised, when
+    /// all others are finished.
+    std::vector<completion> generate(std::span<const request> requests) const;
+
+    /// The same for a row of requests of any length: `next` gives them one by one, `done` hears of
+    /// each sample as it is finished, whatever its place in the row. At most `at_once` are under
+    /// way; each has a cache of its own meanwhile. Raises what next and done raise.
+    void generate(const std::function<std::optional<request>()>& next, const on_outcome& done,
+                  std::size_t at_once = 32) const {
+        detail::write_all(parts_, next, done, at_once);
     }
 
     /// A running text that begins with `prefix`.
@@ -135,29 +143,25 @@ public:
     /// What was loaded, a folder or a file; empty for a model that came from no file.
     const std::filesystem::path& source() const { return parts_->source; }
 
-private:
-    /// Prompts that share a reading of the weights; each has a cache of its own meanwhile.
-    static constexpr std::size_t at_once = 16;
+    /// What this is made of, for what works below it: a draft_model, a session.
+    const std::shared_ptr<const language_parts>& parts() const { return parts_; }
 
+private:
     std::shared_ptr<const language_parts> parts_;
 };
 
-inline completion language_model::generate(std::span<const token_id> prompt, const options& how,
-                                           const on_piece& callback) const {
-    const auto begun = std::chrono::steady_clock::now();
-    session text(parts_);
-    try {
-        text.feed(prompt, how.until);
-    } catch (const error& problem) {
-        if (problem.code() != errc::cancelled) throw;
-        completion nothing;
-        nothing.why = finish::cancelled;
-        return nothing;
-    }
-    const std::chrono::duration<double> fed = std::chrono::steady_clock::now() - begun;
-    auto done = text.generate(how, callback);
-    done.stats.prompt_seconds += fed.count();
-    return done;
+inline std::vector<completion> language_model::generate(std::span<const request> requests) const {
+    std::vector<std::vector<outcome>> ends;
+    for (const auto& one : requests) ends.emplace_back(one.samples);
+    std::size_t taken = 0;
+    generate([&] { return taken < requests.size() ? std::optional(requests[taken++]) : std::nullopt; },
+             [&](std::size_t i, std::size_t sample, outcome&& end) {
+                 ends[i][sample] = std::move(end);
+             });
+    std::vector<completion> results;
+    for (auto& samples : ends)
+        for (auto& end : samples) results.push_back(end.take());
+    return results;
 }
 
 /// The model and tokenizer of files that are open.

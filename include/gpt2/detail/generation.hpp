@@ -1,0 +1,210 @@
+// One text that is being written on: draws tokens, shows their text, knows when to stop.
+//
+// Alone it computes as it goes; in a batch somebody else computes the texts, and it only draws.
+// Guesses of what follows (speculation.hpp) save passes and change nothing that is written.
+//
+// Before: options.hpp, running_text.hpp, text_stream.hpp. Next: batch.hpp, session.hpp.
+#pragma once
+
+#include "../options.hpp"
+#include "running_text.hpp"
+#include "text_stream.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gpt2::inline GPT2_ABI {
+namespace detail {
+
+class generation {
+public:
+    /// The text must outlive it. Raises invalid_argument (options).
+    generation(running_text& text, options how, on_piece callback)
+        : text_(text),
+          how_(std::move(how)),
+          callback_(std::move(callback)),
+          sampler_(how_.sampling, how_.seed, how_.sequence),
+          words_(text.parts().tokenizer ? &*text.parts().tokenizer : nullptr),
+          stream_(how_.stop) {
+        // The prompt may end within a character, of at most 4 bytes, that the first token
+        // completes.
+        stream_.skip(words_.skip(text.tokens()));
+    }
+
+    /// All of it, alone.
+    completion run() {
+        guarded([&] {
+            begin();
+            while (goes_on()) advance();
+        });
+        return result();
+    }
+
+    /// Calls a step; cancelling ends the generation and is no error.
+    template <class Step>
+    void guarded(Step step) {
+        try {
+            step();
+        } catch (const error& problem) {
+            if (problem.code() != errc::cancelled) throw;
+            why_ = finish::cancelled;
+        }
+    }
+
+    /// An empty text begins with the model's begin-of-text token. Raises empty_prompt.
+    void begin() {
+        if (text_.size() == 0) {
+            if (how_.until.requested())
+                throw error(errc::cancelled, "generate: stopped before it began");
+            const auto& first = text_.shape().begin_of_text;
+            if (!first)
+                throw error(errc::empty_prompt,
+                            "generate: an empty prompt, and the model names no begin-of-text "
+                            "token");
+            text_.feed({&*first, 1}, how_.until);
+        }
+        result_.stats.prompt_tokens = text_.size();
+    }
+
+    /// Whether another token is to be drawn.
+    bool goes_on() {
+        if (!why_ && result_.tokens.size() >= how_.max_new_tokens) why_ = finish::length;
+        if (!why_ && text_.full()) why_ = finish::context_full;
+        return !why_;
+    }
+
+    /// Whether another token waits to be computed in a pass with other texts.
+    bool joins_a_batch() const { return !how_.draft && text_.waiting().size() == 1; }
+
+    /// Computes, and draws one token, or several where guesses were right.
+    void advance() {
+        const auto guesses = guessed();
+        if (guesses.empty()) {
+            text_.catch_up(how_.until);
+            draw_one();
+        } else {
+            try_out(guesses);
+        }
+    }
+
+    /// Draws the next token from the logits of the text, all of whose tokens are computed.
+    void draw_one() {
+        ++result_.stats.passes;
+        draw_from(text_.logits());
+    }
+
+    completion result() {
+        if (result_.tokens.empty()) prompted_ = clock::now();
+        const std::chrono::duration<double> prompt = prompted_ - begun_,
+                                            decode = clock::now() - prompted_;
+        result_.why = *why_;
+        result_.stats.new_tokens = result_.tokens.size();
+        result_.stats.prompt_seconds = prompt.count();
+        result_.stats.decode_seconds = decode.count();
+        return std::move(result_);
+    }
+
+    running_text& text() { return text_; }
+    const interruption& until() const { return how_.until; }
+
+private:
+    using clock = std::chrono::steady_clock;
+
+    /// Tokens that may follow, as many as there is use and room for.
+    std::vector<token_id> guessed() {
+        if (!how_.draft) return {};
+        const auto left = how_.max_new_tokens - result_.tokens.size();
+        const auto room = text_.capacity() - std::min(text_.size(), text_.capacity());
+        const auto most = std::min({left - 1, room, ahead_});
+        if (most == 0) return {};
+        auto guesses = how_.draft(text_.tokens(), most);
+        guesses.resize(std::min(guesses.size(), most));
+        const auto known = [&](token_id id) {
+            return id >= 0 && static_cast<std::size_t>(id) < text_.shape().vocabulary_size;
+        };
+        guesses.erase(std::find_if_not(guesses.begin(), guesses.end(), known), guesses.end());
+        return guesses;
+    }
+
+    /// One pass over the guesses. Each token is drawn from the logits behind the tokens before it,
+    /// as without guesses; the first that is not the guess makes the others void.
+    void try_out(std::span<const token_id> guesses) {
+        const auto width = text_.shape().vocabulary_size;
+        if (ahead_logits_.size() < (guesses.size() + 1) * width)
+            ahead_logits_ = buffer<float>((most_ahead + 1) * width);
+        text_.look_ahead(guesses, {ahead_logits_.data(), guesses.size() + 1, width}, how_.until);
+        ++result_.stats.passes;
+        struct settle {
+            running_text& text;
+            ~settle() { text.keep_computed(); }
+        } const settled{text_};
+        std::size_t right = 0;
+        for (;; ++right) {
+            draw_from({ahead_logits_.data() + right * width, width});
+            if (why_ || right == guesses.size() || text_.tokens().back() != guesses[right]) break;
+        }
+        result_.stats.guessed += guesses.size();
+        result_.stats.guessed_right += right;
+        // Twice as far as it went well, at least a little.
+        ahead_ = std::clamp(2 * right, least_ahead, most_ahead);
+    }
+
+    void draw_from(std::span<const float> logits) {
+        if (result_.tokens.empty()) prompted_ = clock::now();
+        const draw next = sampler_.next(logits, text_.size());
+        if (ends(next.token)) {
+            if (const auto rest = stream_.finish(); !rest.empty()) emit(rest, next);
+            why_ = finish::end_of_text;
+            return;
+        }
+        append(next);
+        auto shown = stream_.push(words_.push(next.token));
+        const bool last = result_.tokens.size() == how_.max_new_tokens || text_.full();
+        if (last && !stream_.stopped()) shown += stream_.finish();
+        const auto wish = emit(shown, next);
+        if (stream_.stopped())
+            why_ = finish::stop_text;
+        else if (wish == flow::stop)
+            why_ = finish::callback;
+    }
+
+    bool ends(token_id id) const {
+        if (how_.at_end_of_text == end_rule::go_on) return false;
+        const auto& ends = text_.shape().end_of_text;
+        return std::find(ends.begin(), ends.end(), id) != ends.end();
+    }
+
+    void append(const draw& next) {
+        text_.append(next.token);
+        result_.tokens.push_back(next.token);
+        result_.log_probs.push_back(next.log_prob);
+    }
+
+    flow emit(const std::string& shown, const draw& next) {
+        result_.text += shown;
+        return callback_ ? callback_({shown, next.token, next.log_prob}) : flow::go_on;
+    }
+
+    static constexpr std::size_t least_ahead = 2, most_ahead = 15;
+
+    running_text& text_;
+    const options how_;
+    const on_piece callback_;
+    gpt2::sampler sampler_;
+    token_stream words_;
+    text_stream stream_;
+    completion result_;
+    std::optional<finish> why_;
+    std::size_t ahead_ = 4;       // how many guesses are asked for
+    buffer<float> ahead_logits_;  // (guesses + 1, V)
+    clock::time_point begun_ = clock::now(), prompted_ = begun_;
+};
+
+}  // namespace detail
+}  // namespace gpt2::inline GPT2_ABI

@@ -1,0 +1,169 @@
+// A text under way, below the session: which tokens it has, which of them are computed, and the
+// logits behind the last of these.
+//
+// Whatever raises leaves the text as it was.
+//
+// Before: model.hpp, tokenizer.hpp. Next: generation.hpp, which writes texts on.
+#pragma once
+
+#include "../model.hpp"
+#include "../tokenizer.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace gpt2::inline GPT2_ABI {
+
+/// What a language model is made of; const and shared by all its sessions.
+struct language_parts {
+    language_parts(gpt2::model model_, std::optional<gpt2::tokenizer> tokenizer_,
+                   gpt2::audit audit_, std::shared_ptr<thread_pool> pool_,
+                   const execution& how_ = {}, std::filesystem::path source_ = {})
+        : model(std::move(model_)),
+          tokenizer(std::move(tokenizer_)),
+          audit(std::move(audit_)),
+          pool(std::move(pool_)),
+          how(how_),
+          source(std::move(source_)) {}
+
+    gpt2::model model;
+    std::optional<gpt2::tokenizer> tokenizer;  ///< none: ids in, ids out
+    gpt2::audit audit;
+    std::shared_ptr<thread_pool> pool;
+    execution how;
+    std::filesystem::path source;  ///< what was loaded; empty: no file
+
+    /// Raises not_found when the model came without tokenizer files.
+    const gpt2::tokenizer& text() const {
+        if (!tokenizer)
+            throw error(errc::not_found, "this model came without a tokenizer: feed it ids");
+        return *tokenizer;
+    }
+};
+
+namespace detail {
+
+/// One thread at a time may use it.
+class running_text {
+public:
+    /// Raises out_of_memory.
+    explicit running_text(std::shared_ptr<const language_parts> parts)
+        : parts_(std::move(parts)),
+          state_(parts_->model.config(), *parts_->pool, parts_->how),
+          logits_(parts_->model.config().vocabulary_size) {}
+
+    const language_parts& parts() const { return *parts_; }
+    const std::shared_ptr<const language_parts>& shared_parts() const { return parts_; }
+    const config& shape() const { return parts_->model.config(); }
+    std::span<const token_id> tokens() const { return tokens_; }
+    std::size_t size() const { return tokens_.size(); }
+    std::size_t capacity() const { return state_.kv.capacity(); }
+    /// A token beyond the last position can be drawn, but nothing can follow it.
+    bool full() const { return size() > capacity(); }
+    /// Tokens that are not computed yet.
+    std::span<const token_id> waiting() const { return tokens().subspan(state_.kv.size()); }
+
+    /// Adds tokens and computes them. Raises context_full before any work, token_out_of_range,
+    /// cancelled.
+    void feed(std::span<const token_id> ids, const interruption& until) {
+        if (ids.empty()) return;
+        if (size() + ids.size() > capacity())
+            fail(errc::context_full, "feed", {"at most ", capacity(), " tokens in all"},
+                 {size(), " and ", ids.size(), " more"});
+        const auto before = size();
+        tokens_.insert(tokens_.end(), ids.begin(), ids.end());
+        try {
+            catch_up(until);
+        } catch (...) {
+            tokens_.resize(before);
+            throw;
+        }
+    }
+
+    /// Adds a token without computing it.
+    void append(token_id id) { tokens_.push_back(id); }
+
+    /// Computes the tokens that wait.
+    void catch_up(const interruption& until) {
+        if (waiting().empty()) return;
+        state_.stop = until;
+        parts_->model.forward(waiting(), state_, logits_row());
+    }
+
+    /// (V): behind the last token, once all are computed.
+    std::span<const float> logits() const { return logits_.span(); }
+
+    /// Computes what waits, and the guesses after it as if they stood in the text: logits behind
+    /// the last token and behind each guess, (1 + guesses, V). `keep_computed` ends this. Raises
+    /// what feed raises.
+    void look_ahead(std::span<const token_id> guesses, view<float> logits,
+                    const interruption& until) {
+        const auto before = size();
+        tokens_.insert(tokens_.end(), guesses.begin(), guesses.end());
+        try {
+            state_.stop = until;
+            parts_->model.forward(waiting(), state_, logits);
+        } catch (...) {
+            tokens_.resize(before);
+            throw;
+        }
+        tokens_.resize(before);
+    }
+
+    /// Forgets what was computed behind the last token but one: the last is computed anew for the
+    /// logits behind it, unless these are there already.
+    void keep_computed() {
+        if (state_.kv.size() >= size() && size() > 0) state_.kv.resize(size() - 1);
+    }
+
+    /// Forgets all but the first `length` tokens, at most size().
+    void rewind(std::size_t length) {
+        tokens_.resize(length);
+        if (state_.kv.size() > length) state_.kv.resize(length == 0 ? 0 : length - 1);
+    }
+
+    /// The same text once more. O(size).
+    std::unique_ptr<running_text> fork() const {
+        auto other = std::make_unique<running_text>(parts_);
+        other->tokens_ = tokens_;
+        other->state_.kv.copy_from(state_.kv);
+        std::copy_n(logits_.data(), logits_.size(), other->logits_.data());
+        return other;
+    }
+
+    /// Computes the one token that waits in each of several texts, all at once. Raises what
+    /// forward_batch raises; no text is changed then.
+    static void step(std::span<running_text* const> texts, const interruption& until) {
+        std::vector<token_id> ids;
+        std::vector<gpt2::state<float>*> states;
+        for (auto* text : texts) {
+            ids.push_back(text->tokens_.back());
+            states.push_back(&text->state_);
+        }
+        const auto width = texts[0]->shape().vocabulary_size;
+        buffer<float> logits(texts.size() * width);
+        states[0]->stop = until;
+        texts[0]->parts_->model.forward_batch(ids, states, {logits.data(), texts.size(), width});
+        for (std::size_t i = 0; i < texts.size(); ++i)
+            std::copy_n(logits.data() + i * width, width, texts[i]->logits_.data());
+    }
+    /// How many texts `step` takes at once.
+    std::size_t most_at_once() { return state_.work.rows(); }
+
+private:
+    view<float> logits_row() { return {logits_.data(), 1, logits_.size()}; }
+
+    std::shared_ptr<const language_parts> parts_;
+    gpt2::state<float> state_;
+    std::vector<token_id> tokens_;  // all of them; the first state_.kv.size() are computed
+    buffer<float> logits_;          // (V), behind the last computed token
+};
+
+}  // namespace detail
+}  // namespace gpt2::inline GPT2_ABI
