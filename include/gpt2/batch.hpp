@@ -125,8 +125,7 @@ private:
         if (together.empty()) return;
         const auto most = together[0]->writing->text().most_at_once();
         for (std::size_t first = 0; first < together.size(); first += most) {
-            const auto some =
-                together.subspan(first, std::min(most, together.size() - first));
+            const auto some = together.subspan(first, std::min(most, together.size() - first));
             std::vector<running_text*> texts;
             for (auto* one : some) texts.push_back(&one->writing->text());
             try {
@@ -216,10 +215,11 @@ inline void write_all(const std::shared_ptr<const language_parts>& parts, reques
                       const on_outcome& done, std::size_t at_once) {
     continuations rest(parts, std::move(next));
     batch under_way(std::max<std::size_t>(at_once, 1));
-    do {
+    for (;;) {
         while (under_way.has_room() && rest.fetch()) rest.add_to(under_way, done);
+        if (under_way.is_empty()) return;
         under_way.step();
-    } while (!under_way.is_empty());
+    }
 }
 
 }  // namespace detail

@@ -154,10 +154,11 @@ inline std::vector<completion> language_model::generate(std::span<const request>
     std::vector<std::vector<outcome>> ends;
     for (const auto& one : requests) ends.emplace_back(one.samples);
     std::size_t taken = 0;
-    generate([&] { return taken < requests.size() ? std::optional(requests[taken++]) : std::nullopt; },
-             [&](std::size_t i, std::size_t sample, outcome&& end) {
-                 ends[i][sample] = std::move(end);
-             });
+    generate(
+        [&] { return taken < requests.size() ? std::optional(requests[taken++]) : std::nullopt; },
+        [&](std::size_t i, std::size_t sample, outcome&& end) {
+            ends[i][sample] = std::move(end);
+        });
     std::vector<completion> results;
     for (auto& samples : ends)
         for (auto& end : samples) results.push_back(end.take());

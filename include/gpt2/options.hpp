@@ -26,8 +26,8 @@ enum class end_rule {
 
 /// Guesses how a text goes on: given its tokens, up to `most` that may follow. Each generation has
 /// a copy of its own.
-using draft = std::function<std::vector<token_id>(std::span<const token_id> tokens,
-                                                  std::size_t most)>;
+using draft =
+    std::function<std::vector<token_id>(std::span<const token_id> tokens, std::size_t most)>;
 
 /// How to write.
 struct options {
@@ -41,7 +41,7 @@ struct options {
     specials prompt = specials::as_text;  ///< whether "<|endoftext|>" in a prompt is a token
     /// Guesses of what follows, which save passes and change nothing (speculation.hpp).
     gpt2::draft draft = {};
-    interruption until = {};              ///< stop token and deadline, heeded within a layer's work
+    interruption until = {};  ///< stop token and deadline, heeded within a layer's work
 };
 
 /// A step of a generation, as the callback sees it. `text` is whole UTF-8 characters, and empty
@@ -78,8 +78,8 @@ struct statistics {
     std::size_t prompt_tokens = 0, new_tokens = 0;
     std::size_t passes = 0;                      ///< through the model, after the prompt's
     std::size_t guessed = 0, guessed_right = 0;  ///< tokens, of options::draft
-    double prompt_seconds = 0;  ///< up to the logits behind the prompt
-    double decode_seconds = 0;  ///< from there to the end
+    double prompt_seconds = 0;                   ///< up to the logits behind the prompt
+    double decode_seconds = 0;                   ///< from there to the end
 };
 
 struct completion {

@@ -75,8 +75,7 @@ private:
     explicit session(std::unique_ptr<detail::running_text> text) : text_(std::move(text)) {}
 
     detail::running_text& text() const {
-        if (!text_)
-            throw error(errc::invalid_argument, "session: used after it was moved from");
+        if (!text_) throw error(errc::invalid_argument, "session: used after it was moved from");
         return *text_;
     }
 

@@ -42,10 +42,11 @@ public:
         for (auto length = longest_; length >= shortest_; --length) {
             if (tokens.size() <= length) continue;
             const auto wanted = tokens.last(length), past = tokens.first(tokens.size() - 1);
-            const auto found = std::find_end(past.begin(), past.end(), wanted.begin(), wanted.end());
+            const auto found =
+                std::find_end(past.begin(), past.end(), wanted.begin(), wanted.end());
             if (found == past.end()) continue;
-            const auto rest = tokens.subspan(
-                static_cast<std::size_t>(found - past.begin()) + length);
+            const auto rest =
+                tokens.subspan(static_cast<std::size_t>(found - past.begin()) + length);
             const auto guesses = rest.first(std::min(most, rest.size()));
             return {guesses.begin(), guesses.end()};
         }
@@ -62,8 +63,9 @@ private:
 /// at a time may use one. Raises out_of_memory.
 class draft_model {
 public:
-    explicit draft_model(std::shared_ptr<const language_parts> parts, const sampling& how = greedy(),
-                         std::uint64_t seed = 0, std::uint64_t sequence = 0)
+    explicit draft_model(std::shared_ptr<const language_parts> parts,
+                         const sampling& how = greedy(), std::uint64_t seed = 0,
+                         std::uint64_t sequence = 0)
         : parts_(std::move(parts)), sampler_(how, seed, sequence) {}
     draft_model(const draft_model& other) : parts_(other.parts_), sampler_(other.sampler_) {}
     draft_model& operator=(const draft_model&) = delete;

@@ -3,6 +3,7 @@
 #include "../support/catch.hpp"
 #include "../support/random_model.hpp"
 #include "../support/sanitized.hpp"
+#include "../support/small_session.hpp"
 
 #include <gpt2/session.hpp>
 
@@ -13,37 +14,11 @@
 
 namespace {
 
-/// A token for every byte, so that characters of several bytes come apart.
-gpt2::tokenizer bytes_tokenizer() {
-    gpt2::vocabulary words;
-    for (int byte = 0; byte < 256; ++byte)
-        words.tokens.push_back(std::string(1, static_cast<char>(byte)));
-    return gpt2::tokenizer(std::move(words));
-}
-
-gpt2::config small_config() {
-    auto c = test::odd_config();
-    c.vocabulary_size = 256;
-    c.context_length = 60;
-    c.layers = 2;
-    c.begin_of_text = 10;
-    c.end_of_text = {};
-    return c;
-}
+using test::bytes_tokenizer, test::drawing, test::small_config;
 
 std::shared_ptr<const gpt2::language_parts> parts(const gpt2::config& c = small_config(),
                                                   unsigned seed = 1) {
-    return std::make_shared<const gpt2::language_parts>(test::random_weights(c, seed).model(c),
-                                                        bytes_tokenizer(), gpt2::audit{},
-                                                        std::make_shared<gpt2::thread_pool>(2));
-}
-
-gpt2::options drawing(std::size_t tokens, std::uint64_t seed = 3) {
-    gpt2::options how;
-    how.max_new_tokens = tokens;
-    how.sampling = gpt2::temperature(2.0f);
-    how.seed = seed;
-    return how;
+    return test::small_parts(c, seed);
 }
 
 bool is_utf8(std::string_view text) {

@@ -105,6 +105,10 @@ public:
     void look_ahead(std::span<const token_id> guesses, view<float> logits,
                     const interruption& until) {
         const auto before = size();
+        if (waiting().empty()) {
+            std::ranges::copy(this->logits(), logits.row(0).begin());
+            logits = logits.row_block(1, guesses.size());
+        }
         tokens_.insert(tokens_.end(), guesses.begin(), guesses.end());
         try {
             state_.stop = until;
