@@ -55,7 +55,8 @@ public:
                             p.on, after);
     }
 
-    void add_to(footprint& sum) const {
+    template <class Sum>
+    void add_to(Sum& sum) const {
         sum.add(weight_);
         sum.add(bias_);
     }
@@ -79,7 +80,8 @@ public:
                                 y, on);  // (T, C) -> (T, C)
     }
 
-    void add_to(footprint& sum) const {
+    template <class Sum>
+    void add_to(Sum& sum) const {
         sum.add(gain_);
         sum.add(bias_);
     }
@@ -121,7 +123,8 @@ public:
         show(trace, stage::attention, layer_, branch);
     }
 
-    void add_to(footprint& sum) const {
+    template <class Sum>
+    void add_to(Sum& sum) const {
         c_attn_.add_to(sum);
         c_proj_.add_to(sum);
     }
@@ -206,10 +209,13 @@ private:
     /// q·Kᵀ: rows (count, S)
     void score(const segment<Scalar>& text, const query_block& b, cview<Scalar> q,
                view<Scalar> rows, const pass<Scalar>& p) const {
-        const auto size = q.columns() / heads_, keys = seen(text, b) + b.count - 1;
-        const auto queries = q.row_block(text.first + b.first, b.count);
-        multiply(queries.column_block(b.head * size, size), text.kv->keys(layer_, b.head, keys),
-                 rows.column_block(0, keys), b, p);
+        const auto size = q.columns() / heads_;
+        const auto queries =
+            q.row_block(text.first + b.first, b.count).column_block(b.head * size, size);
+        text.kv->by_page(0, seen(text, b) + b.count - 1, [&](auto first, auto count) {
+            multiply(queries, text.kv->keys(layer_, b.head, first, count),
+                     rows.column_block(first, count), b, p);
+        });
     }
 
     void weigh(const segment<Scalar>& text, const query_block& b, view<Scalar> rows, Scalar scale,
@@ -226,16 +232,16 @@ private:
         const auto common = b.count == 1 ? first : first / 2 * 2;
         const auto target =
             out.row_block(text.first + b.first, b.count).column_block(b.head * size, size);
-        if (common > 0)
-            multiply(rows.column_block(0, common), text.kv->values(layer_, b.head, 0, common),
-                     target, b, p);
-        for (std::size_t i = 0; i < b.count; ++i) {
-            const auto rest = first + i - common;
-            if (rest == 0) continue;
-            multiply(rows.row_block(i, 1).column_block(common, rest),
-                     text.kv->values(layer_, b.head, common, rest), target.row_block(i, 1), b, p,
-                     common > 0);
-        }
+        const auto add = [&](std::size_t begin, std::size_t end, cview<Scalar> weights,
+                             view<Scalar> y) {
+            text.kv->by_page(begin, end, [&](auto at, auto count) {
+                multiply(weights.column_block(at, count),
+                         text.kv->values(layer_, b.head, at, count), y, b, p, at > 0);
+            });
+        };
+        add(0, common, rows, target);
+        for (std::size_t i = 0; i < b.count; ++i)
+            add(common, first + i, rows.row_block(i, 1), target.row_block(i, 1));
     }
 
     /// y = x·W, or y += x·W
@@ -280,7 +286,8 @@ public:
         show(trace, stage::mlp, layer_, branch);
     }
 
-    void add_to(footprint& sum) const {
+    template <class Sum>
+    void add_to(Sum& sum) const {
         c_fc_.add_to(sum);
         c_proj_.add_to(sum);
     }
@@ -318,7 +325,8 @@ public:
         show(trace, stage::block, layer_, x);
     }
 
-    void add_to(footprint& sum) const {
+    template <class Sum>
+    void add_to(Sum& sum) const {
         ln_1_.add_to(sum);
         attn_.add_to(sum);
         ln_2_.add_to(sum);
@@ -354,7 +362,10 @@ public:
             detail::nothing{});
     }
 
-    void add_to(footprint& sum) const { sum.add(rows_); }
+    template <class Sum>
+    void add_to(Sum& sum) const {
+        sum.add(rows_);
+    }
 
 private:
     packed_matrix<Scalar> rows_;  // (C, V)

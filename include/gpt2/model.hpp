@@ -56,14 +56,16 @@ public:
     bool tied_head() const { return !lm_head_; }
 
     /// Continues the state's text by `ids` (T ≥ 1) and writes the logits of its last R positions,
-    /// R = logits.rows() ≤ T, logits (R, V). Raises token_out_of_range, context_full (before any
-    /// work), cancelled; the state is then as before. The result is the same to the bit however
-    /// a text is cut into calls, and for any number of threads. O(T·parameters + T·S·C).
+    /// R = logits.rows() ≤ T, logits (R, V). Raises token_out_of_range, context_full and
+    /// out_of_memory before any work, and cancelled; the state is then as before. The result is the
+    /// same to the bit however a text is cut into calls, and for any number of threads.
+    /// O(T·parameters + T·S·C).
     template <class Trace = no_trace>
     void forward(std::span<const token_id> ids, state<Scalar>& s, view<Scalar> logits,
                  Trace&& trace = {}) const {
         check(ids, s, logits);
         const auto start = s.kv.size();
+        s.kv.reserve(start + ids.size());
         try {
             for (std::size_t done = 0; done < ids.size();) {
                 const auto t = std::min(ids.size() - done, s.work.rows());
@@ -92,6 +94,10 @@ public:
     /// Bytes of the weights that decoding one token reads: all but the vectors of other tokens and
     /// positions.
     std::size_t weight_bytes() const;
+
+    /// Calls sum.add(weights) for every matrix and vector, in the order of the network.
+    template <class Sum>
+    void add_to(Sum& sum) const;
 
     /// The memory that all weights take, and the least exact way in which a matrix is kept.
     layers::footprint footprint() const;
@@ -180,6 +186,7 @@ void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
             throw error(errc::invalid_argument, "forward_batch: a text is there twice");
         check(ids.subspan(i, 1), *texts[i], logits.row_block(i, 1));
     }
+    for (auto* text : texts) text->kv.reserve(text->kv.size() + 1);
     state<Scalar>& first = *texts[0];
     std::vector<segment<Scalar>> segments;
     for (std::size_t i = 0; i < ids.size(); ++i) segments.push_back({&texts[i]->kv, i, 1});
@@ -202,13 +209,19 @@ std::size_t basic_model<Scalar>::weight_bytes() const {
 }
 
 template <class Scalar>
-layers::footprint basic_model<Scalar>::footprint() const {
-    layers::footprint sum;
+template <class Sum>
+void basic_model<Scalar>::add_to(Sum& sum) const {
     wte_.add_to(sum);
     sum.add(wpe_);
     for (const auto& block : h_) block.add_to(sum);
     ln_f_.add_to(sum);
     if (lm_head_) lm_head_->add_to(sum);
+}
+
+template <class Scalar>
+layers::footprint basic_model<Scalar>::footprint() const {
+    layers::footprint sum;
+    add_to(sum);
     return sum;
 }
 

@@ -40,14 +40,15 @@ struct memory_plan {
     std::uint64_t weights(storage kept) const {
         return weight_bytes[static_cast<std::size_t>(kept)];
     }
-    /// Keys and values of so many positions of one text. The memory of the whole context is set
-    /// aside at once and taken from the system as positions fill it. Raises invalid_argument for
-    /// integers.
+    /// Keys and values of so many positions of one text, in whole pages, which are taken as the
+    /// text grows and shared by texts with the same past. Raises invalid_argument for integers.
     std::uint64_t cache(storage kept, std::size_t positions) const {
         return kv_cache<float>::bytes(config, detail::cache_format(kept), positions);
     }
-    /// The same for each 16 positions divided by 16, as positions are kept 16 together.
-    std::uint64_t cache_per_token(storage kept) const { return cache(kept, panel_width) / 16; }
+    /// A page's bytes by its positions.
+    std::uint64_t cache_per_token(storage kept) const {
+        return cache(kept, 1) / kv_cache<float>::page_positions(config);
+    }
     /// Scratch memory of one text, logits included; taken from the system as it is first used.
     std::uint64_t workspace(unsigned threads = 0) const {
         return gpt2::workspace<float>::bytes(config, thread_pool::size(threads)) +

@@ -9,6 +9,7 @@
 #include "core.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace gpt2::inline GPT2_ABI {
@@ -36,18 +37,22 @@ struct philox {
         return counter;
     }
 
+    /// What a number is for: each use has its own at the same step.
+    enum class use : std::size_t { draw = 0, exclusion = 2 };
+
     /// 64 random bits: the key is the seed and the counter (step, sequence), low words first.
-    constexpr std::uint64_t bits(std::uint64_t step) const {
+    constexpr std::uint64_t bits(std::uint64_t step, use what = use::draw) const {
         const auto low = [](std::uint64_t x) { return static_cast<std::uint32_t>(x); };
         const auto high = [](std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); };
         const block out = encrypt({low(step), high(step), low(sequence), high(sequence)},
                                   {low(seed), high(seed)});
-        return out[0] | std::uint64_t{out[1]} << 32;
+        const auto at = static_cast<std::size_t>(what);
+        return out[at] | std::uint64_t{out[at + 1]} << 32;
     }
 
     /// A multiple of 2^-53, evenly spread over [0, 1): never 1.
-    constexpr double uniform(std::uint64_t step) const {
-        return static_cast<double>(bits(step) >> 11) * 0x1p-53;
+    constexpr double uniform(std::uint64_t step, use what = use::draw) const {
+        return static_cast<double>(bits(step, what) >> 11) * 0x1p-53;
     }
 };
 

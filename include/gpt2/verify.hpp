@@ -298,7 +298,7 @@ storage kept_by(const basic_model<Scalar>& network, const state<Scalar>& text, s
     auto kept = network.footprint().kept;
     if (kept == stored) kept = storage::f32;
     if constexpr (std::is_same_v<Scalar, float>) {
-        kept = std::max(kept, storage_of(text.kv.keys(0, 0, 0).stored()));
+        kept = std::max(kept, storage_of(text.kv.stored()));
         if (text.on.rule == arithmetic::fast) kept = std::max(kept, storage::bf16);
     }
     return kept;

@@ -228,6 +228,7 @@ TEST_CASE("NaN beyond the end of a cache touches nothing", "[model]") {
     const auto size = c.context_length;
     const std::vector<float> bad(size * c.width, std::numeric_limits<float>::quiet_NaN());
     const gpt2::view<const float> rows(bad.data(), size, c.width);
+    state.kv.reserve(size);
     for (std::size_t layer = 0; layer < c.layers; ++layer)
         for (std::size_t head = 0; head < c.heads; ++head) {
             const auto part = rows.column_block(head * c.head_size(), c.head_size());

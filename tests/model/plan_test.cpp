@@ -95,7 +95,11 @@ TEST_CASE("a plan knows keys, values and scratch memory", "[model][plan]") {
             how.cache = format;
             for (const unsigned threads : {1u, 3u}) {
                 gpt2::thread_pool pool(threads);
-                const gpt2::state<float> text(plan.config, pool, how);
+                gpt2::state<float> text(plan.config, pool, how);
+                CHECK(text.kv.bytes() == 0);
+                text.kv.reserve(plan.config.context_length / 2);
+                CHECK(plan.cache(kept, plan.config.context_length / 2) == text.kv.bytes());
+                text.kv.reserve(plan.config.context_length);
                 CHECK(plan.cache(kept, plan.config.context_length) == text.kv.bytes());
                 CHECK(plan.workspace(threads) ==
                       text.work.bytes() + plan.config.vocabulary_size * sizeof(float));
@@ -112,8 +116,9 @@ TEST_CASE("a plan knows keys, values and scratch memory", "[model][plan]") {
     CHECK(tales.cache_per_token(storage::f32) == tales.config.kv_bytes_per_token());
     CHECK(tales.cache_per_token(storage::bf16) == tales.config.kv_bytes_per_token(2));
     CHECK(tales.cache(storage::f16, 512) == 512 * tales.cache_per_token(storage::f16));
+    CHECK(tales.cache(storage::f32, 1) == 64 * tales.cache_per_token(storage::f32));
     CHECK(tales.total({.positions = 16, .threads = 1}) ==
-          tales.total({.threads = 1}) - 496 * tales.cache_per_token(storage::f32));
+          tales.total({.threads = 1}) - 448 * tales.cache_per_token(storage::f32));
     CHECK(tales.workspace() == tales.workspace(gpt2::thread_pool(0).size()));
 }
 

@@ -1,13 +1,13 @@
 // Which tokens stay, against HF transformers' own logits processors in float32: the vectors of
 // tests/reference/make_sampler.py.
 #include "../support/files.hpp"
-#include "left.hpp"
 
 #include <gpt2/sampler.hpp>
 
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <numeric>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -22,11 +22,7 @@ float from_bits(const std::string& hex) {
 
 /// The ids that the chain leaves, banned ones not counted.
 std::vector<gpt2::token_id> kept(const std::vector<float>& logits, const gpt2::sampling& how) {
-    gpt2::detail::shortlist list;
-    list.start(logits, gpt2::detail::best_token(logits, 0));
-    for (const auto& filter : gpt2::detail::filters)
-        if (filter.is_on(how)) filter.apply(how, list);
-    return test::left(list, how);
+    return gpt2::sampler(how).explain(logits, {}).survivors;
 }
 
 gpt2::sampling read_settings(std::istream& line) {

@@ -5,7 +5,7 @@
 // Every operation is exact or rounded the same way in every register (exp_log.hpp says how), and
 // sums run in an order written down here, so all give the same bits.
 //
-// Before: exp_log.hpp. After: sampler.hpp.
+// Before: exp_log.hpp. After: shortlist.hpp.
 #pragma once
 
 #include "exp_log.hpp"
@@ -19,6 +19,9 @@
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail {
+
+/// The score of a token that cannot be drawn.
+inline constexpr float banned = -std::numeric_limits<float>::infinity();
 
 /// How many scores the loops take at once.
 inline constexpr std::size_t loop_step = 32;
@@ -128,6 +131,22 @@ GPT2_FORCE_INLINE double sum_lanes(std::span<const double> weights) {
     for (; begin + loop_step <= weights.size(); begin += loop_step)
         for (std::size_t lane = 0; lane < loop_step; ++lane) sums[lane] += weights[begin + lane];
     for (std::size_t i = begin; i < weights.size(); ++i) sums[i - begin] += weights[i];
+    return total_of(sums);
+}
+
+/// The sum of weight · (score - best) over the scores above -infinity, in the same 32 chains. Half
+/// of a weight's bits make the product exact, so that fusing it with the sum changes nothing.
+GPT2_FORCE_INLINE double distance_lanes(std::span<const float> scores, float best,
+                                        std::span<const double> weights) {
+    std::array<double, loop_step> sums{};
+    const auto part = [&](std::size_t i) {
+        const float distance = scores[i] - best;
+        return weights[i] > 0 ? upper_bits(weights[i]) * static_cast<double>(distance) : 0.0;
+    };
+    std::size_t begin = 0;
+    for (; begin + loop_step <= scores.size(); begin += loop_step)
+        for (std::size_t lane = 0; lane < loop_step; ++lane) sums[lane] += part(begin + lane);
+    for (std::size_t i = begin; i < scores.size(); ++i) sums[i - begin] += part(i);
     return total_of(sums);
 }
 

@@ -1,0 +1,303 @@
+// The chain: every filter with its name, when it is on, what it says of itself and what it does,
+// and below them, for each dialect, the order in which they run. This is the only place that says
+// so.
+//
+// Before: processors.hpp, truncation.hpp. Next: sampler.hpp, which runs the chain and draws.
+#pragma once
+
+#include "../error.hpp"
+#include "../sampling.hpp"
+#include "processors.hpp"
+#include "shortlist.hpp"
+#include "truncation.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gpt2::inline GPT2_ABI {
+namespace detail {
+
+/// What the filters of one draw work on.
+struct turn {
+    const sampling& how;
+    std::span<const sequence_bias> biases;     // in_order
+    std::span<const sequence_bias> bad_words;  // in_order
+    shortlist& list;
+    processor_memory& memory;
+    history past;
+    std::span<const std::uint64_t> allowed;
+    double chance;    // [0, 1), of XTC
+    double surprise;  // mirostat's limit, in bits
+
+    scored_text text() const { return {list.scores, past, memory}; }
+};
+
+/// Processors see the whole vocabulary; some need the text. Truncations come after them all.
+enum class stage { processor, processor_of_text, users, truncation, normalisation };
+
+/// One step of the chain.
+struct filter {
+    std::string_view name;
+    detail::stage stage;
+    bool (*is_on)(const sampling&);  // null: when a mask is given
+    std::string (*value)(const sampling&);
+    void (*apply)(turn&);
+};
+
+namespace filters {
+
+using how = const sampling&;
+
+inline constexpr filter sequence_bias{"sequence bias", stage::processor_of_text,
+                                      [](how s) { return !s.sequence_bias.empty(); },
+                                      [](how s) { return std::to_string(s.sequence_bias.size()); },
+                                      [](turn& now) { add_biases(now.biases, now.text()); }};
+inline constexpr filter logit_bias{"logit bias", stage::processor,
+                                   [](how s) { return !s.logit_bias.empty(); },
+                                   [](how s) { return std::to_string(s.logit_bias.size()); },
+                                   [](turn& now) {
+                                       for (const auto& [token, bias] : now.how.logit_bias)
+                                           now.text().score(token) += bias;
+                                   }};
+inline constexpr filter repetition_penalty{
+    "repetition penalty", stage::processor_of_text, [](how s) { return s.repetition_penalty != 1; },
+    [](how s) { return number(s.repetition_penalty); },
+    [](turn& now) { penalise_repetition(now.how, now.text()); }};
+inline constexpr filter presence_penalty{
+    "presence and frequency penalty", stage::processor_of_text,
+    [](how s) { return s.presence_penalty != 0 || s.frequency_penalty != 0; },
+    [](how s) { return number(s.presence_penalty) + " and " + number(s.frequency_penalty); },
+    [](turn& now) { penalise_presence(now.how, now.text()); }};
+inline constexpr filter dry{
+    "dry", stage::processor_of_text, [](how s) { return s.dry.multiplier != 0; },
+    [](how s) {
+        return number(s.dry.multiplier) + " from " + std::to_string(s.dry.allowed_length);
+    },
+    [](turn& now) { penalise_dry(now.how.dry, now.text()); }};
+inline constexpr filter no_repeat_ngram{
+    "no-repeat n-gram", stage::processor_of_text, [](how s) { return s.no_repeat_ngram != 0; },
+    [](how s) { return std::to_string(s.no_repeat_ngram); },
+    [](turn& now) { ban_repeated_ngrams(now.how.no_repeat_ngram, now.text()); }};
+inline constexpr filter bad_words{"bad words", stage::processor_of_text,
+                                  [](how s) { return !s.bad_words.empty(); },
+                                  [](how s) { return std::to_string(s.bad_words.size()); },
+                                  [](turn& now) { add_biases(now.bad_words, now.text()); }};
+inline constexpr filter min_length{"min length", stage::processor_of_text,
+                                   [](how s) { return s.min_length != 0; },
+                                   [](how s) { return std::to_string(s.min_length); },
+                                   [](turn& now) {
+                                       if (now.past.tokens.size() < now.how.min_length)
+                                           ban(now.text(), now.how.end_of_text);
+                                   }};
+inline constexpr filter min_new_tokens{
+    "min new tokens", stage::processor_of_text, [](how s) { return s.min_new_tokens != 0; },
+    [](how s) { return std::to_string(s.min_new_tokens); },
+    [](turn& now) {
+        if (now.past.tokens.size() - now.past.prompt_length < now.how.min_new_tokens)
+            ban(now.text(), now.how.end_of_text);
+    }};
+inline constexpr filter allowed{"allowed tokens", stage::processor, nullptr, nullptr,
+                                [](turn& now) { ban_disallowed(now.allowed, now.text()); }};
+inline constexpr filter forced_begin{
+    "forced begin", stage::processor_of_text, [](how s) { return s.forced_begin.has_value(); },
+    [](how s) { return std::to_string(*s.forced_begin); },
+    [](turn& now) {
+        if (now.past.tokens.size() == 1) force(now.text(), std::span(&*now.how.forced_begin, 1));
+    }};
+inline constexpr filter forced_end{"forced end", stage::processor_of_text,
+                                   [](how s) { return !s.forced_end.empty(); },
+                                   [](how s) { return "at " + std::to_string(s.max_length); },
+                                   [](turn& now) {
+                                       if (now.past.tokens.size() + 1 == now.how.max_length)
+                                           force(now.text(), now.how.forced_end);
+                                   }};
+inline constexpr filter decay{
+    "exponential length penalty", stage::processor_of_text,
+    [](how s) { return s.decay.factor != 1; },
+    [](how s) { return number(s.decay.factor) + " from " + std::to_string(s.decay.start); },
+    [](turn& now) { press_for_end(now.how, now.text()); }};
+inline constexpr filter suppress{"suppress", stage::processor,
+                                 [](how s) { return !s.suppress.empty(); },
+                                 [](how s) { return std::to_string(s.suppress.size()); },
+                                 [](turn& now) { ban(now.text(), now.how.suppress); }};
+inline constexpr filter begin_suppress{
+    "suppress at begin", stage::processor_of_text, [](how s) { return !s.begin_suppress.empty(); },
+    [](how s) { return std::to_string(s.begin_suppress.size()); },
+    [](turn& now) {
+        if (at_begin(now.how, now.past)) ban(now.text(), now.how.begin_suppress);
+    }};
+inline constexpr filter users{"custom", stage::users, [](how s) { return !s.custom.empty(); },
+                              [](how s) {
+                                  std::string names;
+                                  for (const auto& own : s.custom)
+                                      names += (names.empty() ? "" : ", custom ") + own.name;
+                                  return names;
+                              },
+                              nullptr};
+
+inline constexpr filter temperature{
+    "temperature", stage::truncation,
+    [](how s) { return s.temperature != 1 || s.dynamic.range != 0; },
+    [](how s) {
+        const std::string range = s.dynamic.range == 0 ? "" : " ± " + number(s.dynamic.range);
+        return number(s.temperature) + range;
+    },
+    [](turn& now) { apply_temperature(now.how, now.list); }};
+inline constexpr filter top_n_sigma{"top-n-sigma", stage::truncation,
+                                    [](how s) { return s.top_n_sigma != 0; },
+                                    [](how s) { return number(s.top_n_sigma); },
+                                    [](turn& now) { keep_top_n_sigma(now.how, now.list); }};
+inline constexpr filter top_h{"top-h", stage::truncation, [](how s) { return s.top_h != 0; },
+                              [](how s) { return number(s.top_h); },
+                              [](turn& now) { keep_top_h(now.how, now.list); }};
+inline constexpr filter top_k{"top-k", stage::truncation, [](how s) { return s.top_k != 0; },
+                              [](how s) { return std::to_string(s.top_k); },
+                              [](turn& now) { keep_top_k(now.how, now.list); }};
+inline constexpr filter top_p{"top-p", stage::truncation, [](how s) { return s.top_p < 1; },
+                              [](how s) { return number(s.top_p); },
+                              [](turn& now) { keep_nucleus(now.how, now.list); }};
+inline constexpr filter min_p{"min-p", stage::truncation, [](how s) { return s.min_p != 0; },
+                              [](how s) { return number(s.min_p); },
+                              [](turn& now) { keep_min_p(now.how, now.list); }};
+inline constexpr filter typical{"typical", stage::truncation, [](how s) { return s.typical_p < 1; },
+                                [](how s) { return number(s.typical_p); },
+                                [](turn& now) { keep_typical(now.how, now.list); }};
+inline constexpr filter epsilon{"epsilon", stage::truncation,
+                                [](how s) { return s.epsilon_cutoff != 0; },
+                                [](how s) { return number(s.epsilon_cutoff); },
+                                [](turn& now) { keep_epsilon(now.how, now.list); }};
+inline constexpr filter eta{"eta", stage::truncation, [](how s) { return s.eta_cutoff != 0; },
+                            [](how s) { return number(s.eta_cutoff); },
+                            [](turn& now) { keep_eta(now.how, now.list); }};
+inline constexpr filter xtc{
+    "xtc", stage::truncation, [](how s) { return s.xtc.probability != 0; },
+    [](how s) { return number(s.xtc.probability) + " at " + number(s.xtc.threshold); },
+    [](turn& now) {
+        if (now.chance <= static_cast<double>(now.how.xtc.probability))
+            exclude_top(now.how, now.list);
+    }};
+inline constexpr filter mirostat{
+    "mirostat", stage::truncation,
+    [](how s) { return s.mirostat.version != mirostat_control::kind::off; },
+    [](how s) {
+        const bool first = s.mirostat.version == mirostat_control::kind::version_1;
+        return (first ? "1 at " : "2 at ") + number(s.mirostat.target);
+    },
+    [](turn& now) {
+        if (now.how.mirostat.version == mirostat_control::kind::version_2)
+            keep_unsurprising(now.list, static_cast<float>(now.surprise));
+        else
+            keep_zipf(now.list, now.how.mirostat.estimate, now.surprise);
+    }};
+inline constexpr filter log_softmax{"log-softmax", stage::normalisation,
+                                    [](how s) { return s.scores != normalisation::none; },
+                                    [](how) { return std::string(); }, nullptr};
+
+}  // namespace filters
+
+/// As HF transformers, whose own filters stand in its order; those that it has not are where what
+/// they act on is at hand.
+inline constexpr std::array hf_chain{filters::sequence_bias,
+                                     filters::logit_bias,
+                                     filters::repetition_penalty,
+                                     filters::presence_penalty,
+                                     filters::dry,
+                                     filters::no_repeat_ngram,
+                                     filters::bad_words,
+                                     filters::min_length,
+                                     filters::min_new_tokens,
+                                     filters::allowed,
+                                     filters::forced_begin,
+                                     filters::forced_end,
+                                     filters::decay,
+                                     filters::suppress,
+                                     filters::begin_suppress,
+                                     filters::users,
+                                     filters::temperature,
+                                     filters::top_n_sigma,
+                                     filters::top_h,
+                                     filters::top_k,
+                                     filters::top_p,
+                                     filters::min_p,
+                                     filters::typical,
+                                     filters::epsilon,
+                                     filters::eta,
+                                     filters::xtc,
+                                     filters::mirostat,
+                                     filters::log_softmax};
+
+/// As llama.cpp's command line: temperature last.
+inline constexpr std::array llama_cpp_chain{filters::sequence_bias,
+                                            filters::logit_bias,
+                                            filters::repetition_penalty,
+                                            filters::presence_penalty,
+                                            filters::dry,
+                                            filters::no_repeat_ngram,
+                                            filters::bad_words,
+                                            filters::min_length,
+                                            filters::min_new_tokens,
+                                            filters::allowed,
+                                            filters::forced_begin,
+                                            filters::forced_end,
+                                            filters::decay,
+                                            filters::suppress,
+                                            filters::begin_suppress,
+                                            filters::users,
+                                            filters::top_n_sigma,
+                                            filters::top_k,
+                                            filters::typical,
+                                            filters::top_p,
+                                            filters::min_p,
+                                            filters::top_h,
+                                            filters::epsilon,
+                                            filters::eta,
+                                            filters::xtc,
+                                            filters::temperature,
+                                            filters::mirostat,
+                                            filters::log_softmax};
+
+/// OpenAI's sample.py has temperature, top-k and top-p, in HF's order.
+constexpr std::span<const filter> chain_of(dialect whose) {
+    if (whose == dialect::llama_cpp) return llama_cpp_chain;
+    return hf_chain;
+}
+
+inline bool is_processor(const filter& one) {
+    return one.stage != stage::truncation && one.stage != stage::normalisation;
+}
+
+/// Whether a filter has something to do.
+inline bool is_on(const filter& one, const sampling& how, std::span<const std::uint64_t> allowed) {
+    return one.is_on != nullptr ? one.is_on(how) : !allowed.empty();
+}
+
+}  // namespace detail
+
+/// The settings in words, in the order they take effect: "temperature 0.8, top-k 40, top-p 0.95".
+inline std::string describe(const sampling& how) {
+    std::string words;
+    const auto add = [&](std::string_view text) {
+        if (!words.empty()) words += ", ";
+        words += text;
+    };
+    for (const detail::filter& filter : detail::chain_of(how.dialect)) {
+        if (!detail::is_on(filter, how, {})) continue;
+        if (filter.stage == detail::stage::truncation && detail::is_greedy(how)) continue;
+        const std::string value = filter.value(how);
+        add(std::string(filter.name) + (value.empty() ? "" : " ") + value);
+    }
+    if (detail::is_greedy(how)) add("greedy");
+    if (how.min_tokens_to_keep > 1)
+        add("at least " + std::to_string(how.min_tokens_to_keep) + " tokens");
+    if (words.empty()) words = "the model's own distribution";
+    if (how.dialect == dialect::openai2019) return "openai2019: " + words;
+    if (how.dialect == dialect::llama_cpp) return "llama_cpp: " + words;
+    return words;
+}
+
+}  // namespace gpt2::inline GPT2_ABI
