@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -73,11 +74,13 @@ public:
     std::vector<token_id> operator()(std::span<const token_id> tokens, std::size_t most) {
         if (!text_) text_ = std::make_unique<detail::running_text>(parts_);
         if (tokens.size() > text_->capacity()) return {};
+        if (!prompt_length_) prompt_length_ = tokens.size();
         take_over(tokens);
         std::vector<token_id> guesses;
         while (guesses.size() < most && !text_->full()) {
             text_->catch_up({});
-            guesses.push_back(sampler_.next(text_->logits(), text_->size()).token);
+            const history past{text_->tokens(), *prompt_length_};
+            guesses.push_back(sampler_.next(text_->logits(), past).token);
             text_->append(guesses.back());
         }
         return guesses;
@@ -95,6 +98,7 @@ private:
     std::shared_ptr<const language_parts> parts_;
     gpt2::sampler sampler_;
     std::unique_ptr<detail::running_text> text_;
+    std::optional<std::size_t> prompt_length_;  // tokens there were when it was first asked
 };
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -29,7 +29,7 @@ public:
         : text_(text),
           how_(std::move(how)),
           callback_(std::move(callback)),
-          sampler_(how_.sampling, how_.seed, how_.sequence),
+          sampler_(filled(how_.sampling, text.shape()), how_.seed, how_.sequence),
           words_(text.parts().tokenizer ? &*text.parts().tokenizer : nullptr),
           stream_(how_.stop) {
         // The prompt may end within a character, of at most 4 bytes, that the first token
@@ -69,7 +69,7 @@ public:
                             "token");
             text_.feed({&*first, 1}, how_.until);
         }
-        result_.stats.prompt_tokens = text_.size();
+        prompt_length_ = result_.stats.prompt_tokens = text_.size();
     }
 
     /// Whether another token is to be drawn.
@@ -135,19 +135,23 @@ private:
     /// One pass over the guesses. Each token is drawn from the logits behind the tokens before it,
     /// as without guesses; the first that is not the guess makes the others void.
     void try_out(std::span<const token_id> guesses) {
-        const auto width = text_.shape().vocabulary_size;
+        const auto width = text_.shape().vocabulary_size, before = text_.size();
         if (ahead_logits_.size() < (guesses.size() + 1) * width)
             ahead_logits_ = buffer<float>((most_ahead + 1) * width);
         text_.look_ahead(guesses, {ahead_logits_.data(), guesses.size() + 1, width}, how_.until);
         ++result_.stats.passes;
+        std::size_t right = 0;
         struct settle {
             running_text& text;
-            ~settle() { text.keep_computed(); }
-        } const settled{text_};
-        std::size_t right = 0;
-        for (;; ++right) {
+            const std::size_t &before, &right;
+            ~settle() { text.keep_computed(before + right); }
+        } const settled{text_, before, right};
+        for (;;) {
             draw_from({ahead_logits_.data() + right * width, width});
-            if (why_ || right == guesses.size() || text_.tokens().back() != guesses[right]) break;
+            const auto written = text_.tokens().subspan(before);
+            if (why_ || written.size() > guesses.size()) break;
+            if (!std::ranges::equal(written, guesses.first(written.size()))) break;
+            right = written.size();
         }
         result_.stats.guessed += guesses.size();
         result_.stats.guessed_right += right;
@@ -157,7 +161,7 @@ private:
 
     void draw_from(std::span<const float> logits) {
         if (result_.tokens.empty()) prompted_ = clock::now();
-        const draw next = sampler_.next(logits, text_.size());
+        const draw next = sampler_.next(logits, {text_.tokens(), prompt_length_});
         if (ends(next.token)) {
             if (const auto rest = stream_.finish(); !rest.empty()) emit(rest, next);
             why_ = finish::end_of_text;
@@ -191,6 +195,12 @@ private:
         return callback_ ? callback_({shown, next.token, next.log_prob}) : flow::go_on;
     }
 
+    /// The ends of text that filters speak of are the model's, unless others are named.
+    static sampling filled(sampling how, const config& shape) {
+        if (how.end_of_text.empty()) how.end_of_text = shape.end_of_text;
+        return how;
+    }
+
     static constexpr std::size_t least_ahead = 2, most_ahead = 15;
 
     running_text& text_;
@@ -201,6 +211,7 @@ private:
     text_stream stream_;
     completion result_;
     std::optional<finish> why_;
+    std::size_t prompt_length_ = 0;
     std::size_t ahead_ = 4;       // how many guesses are asked for
     buffer<float> ahead_logits_;  // (guesses + 1, V)
     clock::time_point begun_ = clock::now(), prompted_ = begun_;

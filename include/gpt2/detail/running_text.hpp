@@ -100,7 +100,7 @@ public:
     std::span<const float> logits() const { return logits_.span(); }
 
     /// Computes what waits, and the guesses after it as if they stood in the text: logits behind
-    /// the last token and behind each guess, (1 + guesses, V). `keep_computed` ends this. Raises
+    /// the last token and behind each guess, (1 + guesses, V). `keep_computed` must follow. Raises
     /// what feed raises.
     void look_ahead(std::span<const token_id> guesses, view<float> logits,
                     const interruption& until) {
@@ -120,10 +120,11 @@ public:
         tokens_.resize(before);
     }
 
-    /// Forgets what was computed behind the last token but one: the last is computed anew for the
-    /// logits behind it, unless these are there already.
-    void keep_computed() {
-        if (state_.kv.size() >= size() && size() > 0) state_.kv.resize(size() - 1);
+    /// Forgets what was computed behind the first `length` tokens, and of the last token in any
+    /// case, which is computed anew for the logits behind it.
+    void keep_computed(std::size_t length) {
+        const auto kept = std::min({length, size() - 1, state_.kv.size()});
+        if (kept < state_.kv.size()) state_.kv.resize(kept);
     }
 
     /// Forgets all but the first `length` tokens, at most size().
