@@ -51,8 +51,8 @@ GPT2_TARGET GPT2_FORCE_INLINE void load_weights(const std::uint8_t* w, const gro
 /// The same weights of `Panels` panels, w_stride bytes apart, times two x of each row.
 template <format Format, int Rows, int Panels>
 GPT2_TARGET GPT2_FORCE_INLINE void add_weights(vec (&sum)[Rows][Panels],
-                                               const float* GPT2_RESTRICT x, std::size_t x_stride,
-                                               const std::uint8_t* GPT2_RESTRICT w,
+                                               const float* __restrict x, std::size_t x_stride,
+                                               const std::uint8_t* __restrict w,
                                                std::size_t w_stride,
                                                const group_terms (&terms)[Panels]) {
     vec first[Panels], second[Panels];
@@ -78,8 +78,8 @@ GPT2_TARGET GPT2_FORCE_INLINE void add_weights(vec (&sum)[Rows][Panels],
 /// sum[i][j] += x(i, k)·w(k, panel j) for `depth` values of k, whole blocks.
 template <format Format, int Rows, int Panels>
 GPT2_TARGET GPT2_FORCE_INLINE void add_blocks(vec (&sum)[Rows][Panels],
-                                              const float* GPT2_RESTRICT x, std::size_t x_stride,
-                                              const std::uint8_t* GPT2_RESTRICT w,
+                                              const float* __restrict x, std::size_t x_stride,
+                                              const std::uint8_t* __restrict w,
                                               std::size_t w_stride, std::size_t depth) {
     constexpr block_layout layout = layout_of(Format);
     GPT2_ROLL
@@ -101,7 +101,7 @@ GPT2_TARGET GPT2_FORCE_INLINE void add_blocks(vec (&sum)[Rows][Panels],
 /// Weights k … k+depth-1 of a panel as floats, (depth, 16); whole groups.
 template <format Format>
 GPT2_TARGET inline void widen_panel(const std::uint8_t* panel, std::size_t k, std::size_t depth,
-                                    float* GPT2_RESTRICT out) {
+                                    float* __restrict out) {
     constexpr block_layout layout = layout_of(Format);
     for (std::size_t end = k + depth; k < end; k += layout.group) {
         const std::uint8_t* block = panel + k / layout.depth * layout.bytes();

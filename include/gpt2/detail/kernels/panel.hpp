@@ -47,10 +47,8 @@
 
 #if defined(__GNUC__)
 #define GPT2_FORCE_INLINE __attribute__((always_inline)) inline
-#define GPT2_RESTRICT __restrict__
 #else
 #define GPT2_FORCE_INLINE inline
-#define GPT2_RESTRICT
 #endif
 
 namespace gpt2::inline GPT2_ABI {

@@ -47,8 +47,8 @@ private:
 /// sum[i][j] += x(i, k)·w(k, panel j) for `depth` values of k, an even number but at the end.
 template <format Format, int Rows, int Panels>
 GPT2_TARGET GPT2_FORCE_INLINE void add_products(vec (&sum)[Rows][Panels],
-                                                const float* GPT2_RESTRICT x, std::size_t x_stride,
-                                                const std::uint8_t* GPT2_RESTRICT w,
+                                                const float* __restrict x, std::size_t x_stride,
+                                                const std::uint8_t* __restrict w,
                                                 std::size_t w_stride, std::size_t depth) {
     constexpr bool pairs = Format == format::bf16;
     constexpr std::size_t step = Format == format::f16 ? 32 : 64;
