@@ -86,10 +86,12 @@ public:
 
     /// One step of several texts at once, which reads the weights once for all: text i goes on by
     /// ids[i] and gets row i of logits (B, V), to the bit what forward gives. B is at most
-    /// the first text's work.rows(), whose scratch memory, threads and interruption serve. Raises
-    /// what forward raises; no text is changed then.
+    /// the first text's work.rows(), whose scratch memory, threads and interruption serve. The
+    /// observer sees ln_f (B, C) and logits (B, V) alone. Raises what forward raises; no text is
+    /// changed then.
+    template <class Trace = no_trace>
     void forward_batch(std::span<const token_id> ids, std::span<state<Scalar>* const> texts,
-                       view<Scalar> logits) const;
+                       view<Scalar> logits, Trace&& trace = {}) const;
 
     /// Bytes of the weights that decoding one token reads: all but the vectors of other tokens and
     /// positions.
@@ -172,9 +174,10 @@ buffer<Scalar> basic_model<Scalar>::position_vectors(const weight_scope& w, cons
 }
 
 template <class Scalar>
+template <class Trace>
 void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
-                                        std::span<state<Scalar>* const> texts,
-                                        view<Scalar> logits) const {
+                                        std::span<state<Scalar>* const> texts, view<Scalar> logits,
+                                        Trace&& trace) const {
     if (ids.empty() || ids.size() != texts.size() || logits.rows() != ids.size() ||
         ids.size() > texts[0]->work.rows())
         detail::fail(errc::invalid_argument, "forward_batch",
@@ -195,7 +198,7 @@ void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
     for (std::size_t i = 0; i < ids.size(); ++i)
         embed(ids.subspan(i, 1), x.row_block(i, 1), segments[i], p, no_trace{});
     run_blocks(x, p, first.stop, no_trace{});
-    project(x, 0, p, logits, no_trace{});
+    project(x, 0, p, logits, trace);
     for (auto* text : texts) text->kv.resize(text->kv.size() + 1);
 }
 
