@@ -4,6 +4,7 @@
 // Before: sampler.hpp, tokenizer.hpp. Next: speculation.hpp, session.hpp.
 #pragma once
 
+#include "guide.hpp"
 #include "parallel.hpp"
 #include "sampler.hpp"
 #include "tokenizer.hpp"
@@ -39,6 +40,8 @@ struct options {
     std::vector<std::string> stop = {};
     end_rule at_end_of_text = end_rule::stop;
     specials prompt = specials::as_text;  ///< whether "<|endoftext|>" in a prompt is a token
+    /// What the text must be like, a `constraint` for example; none: anything.
+    guides constraint = {};
     /// Guesses of what follows, which save passes and change nothing (speculation.hpp).
     gpt2::draft draft = {};
     interruption until = {};  ///< stop token and deadline, heeded within a layer's work
@@ -49,7 +52,9 @@ struct options {
 struct piece {
     std::string_view text;
     token_id token = 0;
-    float log_prob = 0;  ///< natural logarithm, of the model's own distribution before any filter
+    /// Natural logarithm, of the model's own distribution before any filter; 0 for a token that a
+    /// constraint left no choice about, since the model was not asked.
+    float log_prob = 0;
 };
 
 enum class flow { go_on, stop };
@@ -65,11 +70,12 @@ enum class finish {
     callback,      ///< the callback asked to stop
     cancelled,     ///< the stop token or the deadline
     context_full,  ///< the model has no more positions
+    complete,      ///< options::constraint allows nothing more
 };
 
 inline std::string_view name(finish why) {
-    constexpr std::string_view names[] = {"length",   "end_of_text", "stop_text",
-                                          "callback", "cancelled",   "context_full"};
+    constexpr std::string_view names[] = {"length",    "end_of_text",  "stop_text", "callback",
+                                          "cancelled", "context_full", "complete"};
     return names[static_cast<std::size_t>(why)];
 }
 

@@ -13,6 +13,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,7 +33,8 @@ public:
           callback_(std::move(callback)),
           sampler_(filled(how_.sampling, text.shape()), how_.seed, how_.sequence),
           words_(text.parts().tokenizer ? &*text.parts().tokenizer : nullptr),
-          stream_(how_.stop) {
+          stream_(how_.stop),
+          guide_(how_.constraint ? how_.constraint() : nullptr) {
         // The prompt may end within a character, of at most 4 bytes, that the first token
         // completes.
         stream_.skip(words_.skip(text.tokens()));
@@ -70,12 +73,14 @@ public:
             text_.feed({&*first, 1}, how_.until);
         }
         prompt_length_ = result_.stats.prompt_tokens = text_.size();
+        write_forced();
     }
 
     /// Whether another token is to be drawn.
     bool goes_on() {
         if (!why_ && result_.tokens.size() >= how_.max_new_tokens) why_ = finish::length;
         if (!why_ && text_.full()) why_ = finish::context_full;
+        if (!why_ && guide_ && guide_->is_complete()) why_ = finish::complete;
         return !why_;
     }
 
@@ -119,9 +124,7 @@ private:
     /// Tokens that may follow, as many as there is use and room for.
     std::vector<token_id> guessed() {
         if (!how_.draft) return {};
-        const auto left = how_.max_new_tokens - result_.tokens.size();
-        const auto room = text_.capacity() - std::min(text_.size(), text_.capacity());
-        const auto most = std::min({left - 1, room, ahead_});
+        const auto most = std::min(left() - 1, ahead_);
         if (most == 0) return {};
         auto guesses = how_.draft(text_.tokens(), most);
         guesses.resize(std::min(guesses.size(), most));
@@ -161,15 +164,25 @@ private:
 
     void draw_from(std::span<const float> logits) {
         if (result_.tokens.empty()) prompted_ = clock::now();
-        const draw next = sampler_.next(logits, {text_.tokens(), prompt_length_});
+        const draw next =
+            sampler_.next(logits, {text_.tokens(), prompt_length_}, allowed(logits.size()));
         if (ends(next.token)) {
             if (const auto rest = stream_.finish(); !rest.empty()) emit(rest, next);
             why_ = finish::end_of_text;
             return;
         }
-        append(next);
+        if (guide_) guide_->advance(next.token);
+        write(next);
+        write_forced();
+    }
+
+    /// Adds a token to the text and shows what can be shown of it.
+    void write(const draw& next) {
+        text_.append(next.token);
+        result_.tokens.push_back(next.token);
+        result_.log_probs.push_back(next.log_prob);
         auto shown = stream_.push(words_.push(next.token));
-        const bool last = result_.tokens.size() == how_.max_new_tokens || text_.full();
+        const bool last = left() == 0 || (guide_ && guide_->is_complete());
         if (last && !stream_.stopped()) shown += stream_.finish();
         const auto wish = emit(shown, next);
         if (stream_.stopped())
@@ -178,16 +191,37 @@ private:
             why_ = finish::callback;
     }
 
+    /// What the guide leaves no choice about. The model reads it with the next token it is asked
+    /// for.
+    void write_forced() {
+        if (!guide_ || why_ || left() == 0) return;
+        for (const token_id id : guide_->forced(left())) {
+            guide_->advance(id);
+            write({id, 0});
+            if (why_) return;
+        }
+    }
+
+    /// How many tokens may still be written: a token beyond the last position can be drawn, but
+    /// nothing can follow it.
+    std::size_t left() const {
+        const auto room = text_.capacity() + 1 - std::min(text_.size(), text_.capacity() + 1);
+        return std::min(how_.max_new_tokens - result_.tokens.size(), room);
+    }
+
+    /// The guide's mask, for a vocabulary that may be padded beyond the tokens there are.
+    token_mask allowed(std::size_t vocabulary) {
+        if (!guide_) return {};
+        const auto given = guide_->allowed(left());
+        mask_.assign((vocabulary + 63) / 64, 0);
+        std::copy_n(given.begin(), std::min(given.size(), mask_.size()), mask_.begin());
+        return mask_;
+    }
+
     bool ends(token_id id) const {
         if (how_.at_end_of_text == end_rule::go_on) return false;
         const auto& ends = text_.shape().end_of_text;
         return std::find(ends.begin(), ends.end(), id) != ends.end();
-    }
-
-    void append(const draw& next) {
-        text_.append(next.token);
-        result_.tokens.push_back(next.token);
-        result_.log_probs.push_back(next.log_prob);
     }
 
     flow emit(const std::string& shown, const draw& next) {
@@ -209,6 +243,8 @@ private:
     gpt2::sampler sampler_;
     token_stream words_;
     text_stream stream_;
+    std::unique_ptr<guide> guide_;  // null: anything may be written
+    std::vector<std::uint64_t> mask_;
     completion result_;
     std::optional<finish> why_;
     std::size_t prompt_length_ = 0;

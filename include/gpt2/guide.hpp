@@ -1,0 +1,42 @@
+// What a text may be made of, token by token: the face that constrained output shows to a
+// generation. constraint.hpp makes guides from grammars; a user may write one.
+//
+// Before: core.hpp. Next: constraint.hpp; options.hpp, whose options take one.
+#pragma once
+
+#include "core.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace gpt2::inline GPT2_ABI {
+
+/// Guides one text. Used by one thread at a time.
+class guide {
+public:
+    virtual ~guide() = default;
+
+    /// The tokens that may come next, token i as bit i % 64 of word i / 64, when at most `left`
+    /// more can be written (an end of text takes none); valid until the next call. Raises
+    /// invalid_argument when `left` is not enough.
+    virtual std::span<const std::uint64_t> allowed(std::size_t left) = 0;
+
+    /// The next tokens where there is no choice, at most `left` of them; else none. They are
+    /// written without asking the model.
+    virtual std::vector<token_id> forced(std::size_t left) = 0;
+
+    /// The text goes on by this token.
+    virtual void advance(token_id token) = 0;
+
+    /// Whether nothing but an end of text can follow.
+    virtual bool is_complete() const = 0;
+};
+
+/// Gives each text a guide of its own.
+using guides = std::function<std::unique_ptr<guide>()>;
+
+}  // namespace gpt2::inline GPT2_ABI
