@@ -56,32 +56,42 @@ public:
     bool tied_head() const { return !lm_head_; }
 
     /// Continues the state's text by `ids` (T ≥ 1) and writes the logits of its last R positions,
-    /// R = logits.rows() ≤ T, logits (R, V). Raises token_out_of_range, context_full and
-    /// out_of_memory before any work, and cancelled; the state is then as before. The result is the
-    /// same to the bit however a text is cut into calls, and for any number of threads.
-    /// O(T·parameters + T·S·C).
+    /// R = logits.rows() ≤ T, logits (R, V); where they are (R, 0), ln_f is shown to the observer
+    /// and nothing is projected. Raises token_out_of_range, context_full and out_of_memory before
+    /// any work, and cancelled; the state is then as before. The result is the same to the bit
+    /// however a text is cut into calls, and for any number of threads. O(T·parameters + T·S·C).
     template <class Trace = no_trace>
     void forward(std::span<const token_id> ids, state<Scalar>& s, view<Scalar> logits,
                  Trace&& trace = {}) const {
-        check(ids, s, logits);
-        const auto start = s.kv.size();
-        s.kv.reserve(start + ids.size());
-        try {
-            for (std::size_t done = 0; done < ids.size();) {
-                const auto t = std::min(ids.size() - done, s.work.rows());
-                const segment<Scalar> text{&s.kv, 0, t};
-                pass<Scalar> p{{&text, 1}, s.work, s.on};
-                const auto x = s.work.residual(t);  // (T, C)
-                embed(ids.subspan(done, t), x, text, p, trace);
-                run_blocks(x, p, s.stop, trace);
-                s.kv.resize(s.kv.size() + t);
-                done += t;
-                project(x, ids.size() - done, p, logits, trace);
-            }
-        } catch (...) {
-            s.kv.resize(start);
-            throw;
-        }
+        check_ids(ids);
+        run(
+            ids.size(), [&](auto first, auto x) { vectors(ids.subspan(first, x.rows()), x); }, s,
+            logits, trace);
+    }
+
+    /// The same for given vectors (T, C) in the place of those of tokens: for rows of wte the same
+    /// to the bit. Raises wrong_shape for vectors of another width, context_full, cancelled.
+    template <class Trace = no_trace>
+    void forward(cview<Scalar> inputs, state<Scalar>& s, view<Scalar> logits,
+                 Trace&& trace = {}) const {
+        if (inputs.columns() != config_.width)
+            detail::fail(errc::wrong_shape, "forward: vectors", {"(T, ", config_.width, ")"},
+                         {"(", inputs.rows(), ", ", inputs.columns(), ")"});
+        const auto copy = [&](auto first, auto x) {
+            for (std::size_t t = 0; t < x.rows(); ++t)
+                std::ranges::copy(inputs.row(first + t), x.row(t).begin());
+        };
+        run(inputs.rows(), copy, s, logits, trace);
+    }
+
+    /// The vectors of tokens, rows of wte: ids (T) -> x (T, C). Raises token_out_of_range,
+    /// wrong_shape.
+    void vectors(std::span<const token_id> ids, view<Scalar> x) const {
+        check_ids(ids);
+        if (x.rows() != ids.size() || x.columns() != config_.width)
+            detail::fail(errc::wrong_shape, "vectors", {"(", ids.size(), ", ", config_.width, ")"},
+                         {"(", x.rows(), ", ", x.columns(), ")"});
+        wte_.embed(ids, x);
     }
 
     /// One step of several texts at once, which reads the weights once for all: text i goes on by
@@ -107,19 +117,44 @@ public:
 private:
     static buffer<Scalar> position_vectors(const weight_scope& w, const gpt2::config& c);
 
-    void check(std::span<const token_id> ids, const state<Scalar>& s, view<Scalar> logits) const;
+    void check_ids(std::span<const token_id> ids) const;
+    void check(std::size_t t, const state<Scalar>& s, view<Scalar> logits) const;
 
-    /// Vectors of the tokens plus vectors of their positions: ids (T) -> x (T, C)
+    /// A text goes on by t positions; fill(first, x) writes their vectors from `first` on into x.
+    template <class Fill, class Trace>
+    void run(std::size_t t, const Fill& fill, state<Scalar>& s, view<Scalar> logits,
+             Trace&& trace) const {
+        check(t, s, logits);
+        const auto start = s.kv.size();
+        s.kv.reserve(start + t);
+        try {
+            for (std::size_t done = 0; done < t;) {
+                const auto rows = std::min(t - done, s.work.rows());
+                const segment<Scalar> text{&s.kv, 0, rows};
+                pass<Scalar> p{{&text, 1}, s.work, s.on};
+                const auto x = s.work.residual(rows);  // (T, C)
+                fill(done, x);
+                place(x, text, p, trace);
+                run_blocks(x, p, s.stop, trace);
+                s.kv.resize(s.kv.size() + rows);
+                done += rows;
+                project(x, t - done, p, logits, trace);
+            }
+        } catch (...) {
+            s.kv.resize(start);
+            throw;
+        }
+    }
+
+    /// Adds the vectors of the positions to those of the tokens: x (T, C)
     template <class Trace>
-    void embed(std::span<const token_id> ids, view<Scalar> x, const segment<Scalar>& text,
-               pass<Scalar>& p, Trace&& trace) const {
-        const cview<Scalar> positions(wpe_.data() + text.kv->size() * config_.width, ids.size(),
+    void place(view<Scalar> x, const segment<Scalar>& text, pass<Scalar>& p, Trace&& trace) const {
+        const cview<Scalar> positions(wpe_.data() + text.kv->size() * config_.width, x.rows(),
                                       config_.width);  // (T, C)
-        wte_.embed(ids, x);                            // (T, C)
         show(trace, stage::token_embedding, 0, x);
         if constexpr (observes<Trace>) {
-            eigen(p.work.branch(ids.size())) = eigen(positions);
-            show(trace, stage::position_embedding, 0, p.work.branch(ids.size()));
+            eigen(p.work.branch(x.rows())) = eigen(positions);
+            show(trace, stage::position_embedding, 0, p.work.branch(x.rows()));
         }
         ops::add<Scalar>(x, positions, p.on);
         show(trace, stage::embedding, 0, x);
@@ -128,9 +163,14 @@ private:
     template <class Trace>
     void run_blocks(view<Scalar> x, pass<Scalar>& p, const interruption& stop,
                     Trace&& trace) const {
-        for (const auto& block : h_) {
+        for (std::size_t layer = 0; layer < h_.size(); ++layer) {
             if (stop.requested()) throw error(errc::cancelled, "forward: stopped early");
-            block.forward(x, p, trace);  // (T, C)
+            if constexpr (observes_stream<Trace>) {
+                h_[layer].forward(x, p, no_trace{});  // (T, C)
+                show(trace, stage::block, layer, x);
+            } else {
+                h_[layer].forward(x, p, trace);  // (T, C)
+            }
         }
     }
 
@@ -145,6 +185,7 @@ private:
         const auto out = logits.row_block(logits.rows() - later - r, r);  // (R, V)
         ln_f_.forward(x.row_block(x.rows() - r, r), normed, p.on);
         show(trace, stage::ln_f, 0, normed);
+        if (logits.columns() == 0) return;
         (lm_head_ ? *lm_head_ : wte_).project(normed, out, p);
         show(trace, stage::logits, 0, out);
     }
@@ -183,11 +224,12 @@ void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
         detail::fail(errc::invalid_argument, "forward_batch",
                      "a text and a row of logits for each of 1 to some ids",
                      {ids.size(), " ids, ", texts.size(), " texts, ", logits.rows(), " rows"});
+    check_ids(ids);
     for (std::size_t i = 0; i < ids.size(); ++i) {
         if (std::find(texts.begin(), texts.begin() + static_cast<std::ptrdiff_t>(i), texts[i]) !=
             texts.begin() + static_cast<std::ptrdiff_t>(i))
             throw error(errc::invalid_argument, "forward_batch: a text is there twice");
-        check(ids.subspan(i, 1), *texts[i], logits.row_block(i, 1));
+        check(1, *texts[i], logits.row_block(i, 1));
     }
     for (auto* text : texts) text->kv.reserve(text->kv.size() + 1);
     state<Scalar>& first = *texts[0];
@@ -195,8 +237,9 @@ void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
     for (std::size_t i = 0; i < ids.size(); ++i) segments.push_back({&texts[i]->kv, i, 1});
     pass<Scalar> p{segments, first.work, first.on};
     const auto x = first.work.residual(ids.size());  // (B, C)
+    vectors(ids, x);
     for (std::size_t i = 0; i < ids.size(); ++i)
-        embed(ids.subspan(i, 1), x.row_block(i, 1), segments[i], p, no_trace{});
+        place(x.row_block(i, 1), segments[i], p, no_trace{});
     run_blocks(x, p, first.stop, no_trace{});
     project(x, 0, p, logits, trace);
     for (auto* text : texts) text->kv.resize(text->kv.size() + 1);
@@ -229,21 +272,26 @@ layers::footprint basic_model<Scalar>::footprint() const {
 }
 
 template <class Scalar>
-void basic_model<Scalar>::check(std::span<const token_id> ids, const state<Scalar>& s,
-                                view<Scalar> logits) const {
-    if (ids.empty()) throw error(errc::invalid_argument, "forward: expected at least one token");
+void basic_model<Scalar>::check_ids(std::span<const token_id> ids) const {
     for (std::size_t i = 0; i < ids.size(); ++i)
         if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= config_.vocabulary_size)
             detail::fail(errc::token_out_of_range, {"token ", i},
                          {"an id below ", config_.vocabulary_size}, {ids[i]});
-    if (ids.size() > s.kv.capacity() - s.kv.size())
+}
+
+/// Whether a text can go on by t positions, and whether logits of so many can be asked for.
+template <class Scalar>
+void basic_model<Scalar>::check(std::size_t t, const state<Scalar>& s, view<Scalar> logits) const {
+    if (t == 0) throw error(errc::invalid_argument, "forward: expected at least one token");
+    if (t > s.kv.capacity() - s.kv.size())
         detail::fail(errc::context_full, "forward", {"at most ", s.kv.capacity(), " positions"},
-                     {s.kv.size(), " and ", ids.size(), " more"});
-    if (logits.rows() > ids.size() ||
-        (logits.rows() > 0 && logits.columns() != config_.vocabulary_size))
+                     {s.kv.size(), " and ", t, " more"});
+    const auto columns = logits.columns();
+    if (logits.rows() > t ||
+        (logits.rows() > 0 && columns != 0 && columns != config_.vocabulary_size))
         detail::fail(errc::invalid_argument, "forward: logits",
-                     {"(R ≤ ", ids.size(), ", ", config_.vocabulary_size, ")"},
-                     {"(", logits.rows(), ", ", logits.columns(), ")"});
+                     {"(R ≤ ", t, ", ", config_.vocabulary_size, ")"},
+                     {"(", logits.rows(), ", ", columns, ")"});
 }
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -27,7 +27,7 @@ enum class end_rule {
 
 /// Guesses how a text goes on: given its tokens, up to `most` that may follow. Each generation has
 /// a copy of its own.
-using draft =
+using drafter =
     std::function<std::vector<token_id>(std::span<const token_id> tokens, std::size_t most)>;
 
 /// How to write.
@@ -43,7 +43,7 @@ struct options {
     /// What the text must be like, a `constraint` for example; none: anything.
     guides constraint = {};
     /// Guesses of what follows, which save passes and change nothing (speculation.hpp).
-    gpt2::draft draft = {};
+    drafter draft = {};
     interruption until = {};  ///< stop token and deadline, heeded within a layer's work
 };
 

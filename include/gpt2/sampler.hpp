@@ -146,8 +146,8 @@ public:
     /// where a filter needs them.
     draw next(std::span<const float> logits, std::size_t step) {
         for (const detail::filter& filter : detail::chain_of(how_.dialect))
-            if ((filter.stage == detail::stage::processor_of_text ||
-                 filter.stage == detail::stage::users) &&
+            if ((filter.kind == detail::filter_kind::processor_of_text ||
+                 filter.kind == detail::filter_kind::users) &&
                 filter.is_on(how_))
                 detail::fail(errc::invalid_argument, {"sampler::next, ", filter.name},
                              "the tokens so far", "only their number");
@@ -291,7 +291,7 @@ private:
         for (const detail::filter& filter : detail::chain_of(how_.dialect)) {
             if (!detail::is_processor(filter) || !detail::is_on(filter, how_, asked.allowed))
                 continue;
-            if (filter.stage == detail::stage::users) {
+            if (filter.kind == detail::filter_kind::users) {
                 for (custom_filter& own : custom_) {
                     own.apply(list_.scores, asked.past.tokens);
                     watch(own.name);
@@ -307,7 +307,7 @@ private:
     void run_truncations(const request& asked, Watch&& watch) {
         detail::turn now = turn_of(asked);
         for (const detail::filter& filter : detail::chain_of(how_.dialect)) {
-            if (filter.stage != detail::stage::truncation || !filter.is_on(how_)) continue;
+            if (filter.kind != detail::filter_kind::truncation || !filter.is_on(how_)) continue;
             list_.tidy();
             filter.apply(now);
             watch(filter.name);

@@ -67,6 +67,13 @@ struct no_trace {};
 template <class Trace>
 inline constexpr bool observes = !std::is_same_v<std::remove_cvref_t<Trace>, no_trace>;
 
+/// An observer that says so, by a member type `stream_only`, is not shown what happens within the
+/// layers, only the embeddings, `block`, `ln_f` and `logits`: the layers then run as if unobserved.
+template <class Trace>
+inline constexpr bool observes_stream = requires {
+    typename std::remove_cvref_t<Trace>::stream_only;
+};
+
 /// Shows a stage to the observer, where there is one.
 template <class Trace, class Scalar>
 void show(Trace&& trace, stage s, std::size_t layer, view<Scalar> values) {

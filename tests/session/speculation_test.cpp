@@ -69,7 +69,7 @@ TEST_CASE("whatever is guessed, the same is written, to the bit", "[speculation]
                 return ids(rest.begin(),
                            rest.begin() + static_cast<std::ptrdiff_t>(std::min(most, rest.size())));
             };
-            const std::vector<gpt2::draft> guessers{
+            const std::vector<gpt2::drafter> guessers{
                 gpt2::prompt_lookup(),
                 gpt2::prompt_lookup(1, 1),
                 gpt2::draft_model(model, how.sampling, how.seed),

@@ -38,12 +38,12 @@ struct turn {
 };
 
 /// Processors see the whole vocabulary; some need the text. Truncations come after them all.
-enum class stage { processor, processor_of_text, users, truncation, normalisation };
+enum class filter_kind { processor, processor_of_text, users, truncation, normalisation };
 
 /// One step of the chain.
 struct filter {
     std::string_view name;
-    detail::stage stage;
+    filter_kind kind;
     bool (*is_on)(const sampling&);  // null: when a mask is given
     std::string (*value)(const sampling&);
     void (*apply)(turn&);
@@ -53,11 +53,11 @@ namespace filters {
 
 using how = const sampling&;
 
-inline constexpr filter sequence_bias{"sequence bias", stage::processor_of_text,
+inline constexpr filter sequence_bias{"sequence bias", filter_kind::processor_of_text,
                                       [](how s) { return !s.sequence_bias.empty(); },
                                       [](how s) { return std::to_string(s.sequence_bias.size()); },
                                       [](turn& now) { add_biases(now.biases, now.text()); }};
-inline constexpr filter logit_bias{"logit bias", stage::processor,
+inline constexpr filter logit_bias{"logit bias", filter_kind::processor,
                                    [](how s) { return !s.logit_bias.empty(); },
                                    [](how s) { return std::to_string(s.logit_bias.size()); },
                                    [](turn& now) {
@@ -65,29 +65,31 @@ inline constexpr filter logit_bias{"logit bias", stage::processor,
                                            now.text().score(token) += bias;
                                    }};
 inline constexpr filter repetition_penalty{
-    "repetition penalty", stage::processor_of_text, [](how s) { return s.repetition_penalty != 1; },
+    "repetition penalty", filter_kind::processor_of_text,
+    [](how s) { return s.repetition_penalty != 1; },
     [](how s) { return number(s.repetition_penalty); },
     [](turn& now) { penalise_repetition(now.how, now.text()); }};
 inline constexpr filter presence_penalty{
-    "presence and frequency penalty", stage::processor_of_text,
+    "presence and frequency penalty", filter_kind::processor_of_text,
     [](how s) { return s.presence_penalty != 0 || s.frequency_penalty != 0; },
     [](how s) { return number(s.presence_penalty) + " and " + number(s.frequency_penalty); },
     [](turn& now) { penalise_presence(now.how, now.text()); }};
 inline constexpr filter dry{
-    "dry", stage::processor_of_text, [](how s) { return s.dry.multiplier != 0; },
+    "dry", filter_kind::processor_of_text, [](how s) { return s.dry.multiplier != 0; },
     [](how s) {
         return number(s.dry.multiplier) + " from " + std::to_string(s.dry.allowed_length);
     },
     [](turn& now) { penalise_dry(now.how.dry, now.text()); }};
 inline constexpr filter no_repeat_ngram{
-    "no-repeat n-gram", stage::processor_of_text, [](how s) { return s.no_repeat_ngram != 0; },
+    "no-repeat n-gram", filter_kind::processor_of_text,
+    [](how s) { return s.no_repeat_ngram != 0; },
     [](how s) { return std::to_string(s.no_repeat_ngram); },
     [](turn& now) { ban_repeated_ngrams(now.how.no_repeat_ngram, now.text()); }};
-inline constexpr filter bad_words{"bad words", stage::processor_of_text,
+inline constexpr filter bad_words{"bad words", filter_kind::processor_of_text,
                                   [](how s) { return !s.bad_words.empty(); },
                                   [](how s) { return std::to_string(s.bad_words.size()); },
                                   [](turn& now) { add_biases(now.bad_words, now.text()); }};
-inline constexpr filter min_length{"min length", stage::processor_of_text,
+inline constexpr filter min_length{"min length", filter_kind::processor_of_text,
                                    [](how s) { return s.min_length != 0; },
                                    [](how s) { return std::to_string(s.min_length); },
                                    [](turn& now) {
@@ -95,21 +97,23 @@ inline constexpr filter min_length{"min length", stage::processor_of_text,
                                            ban(now.text(), now.how.end_of_text);
                                    }};
 inline constexpr filter min_new_tokens{
-    "min new tokens", stage::processor_of_text, [](how s) { return s.min_new_tokens != 0; },
+    "min new tokens", filter_kind::processor_of_text, [](how s) { return s.min_new_tokens != 0; },
     [](how s) { return std::to_string(s.min_new_tokens); },
     [](turn& now) {
         if (now.past.tokens.size() - now.past.prompt_length < now.how.min_new_tokens)
             ban(now.text(), now.how.end_of_text);
     }};
-inline constexpr filter allowed{"allowed tokens", stage::processor, nullptr, nullptr,
+inline constexpr filter allowed{"allowed tokens", filter_kind::processor, nullptr, nullptr,
                                 [](turn& now) { ban_disallowed(now.allowed, now.text()); }};
-inline constexpr filter forced_begin{
-    "forced begin", stage::processor_of_text, [](how s) { return s.forced_begin.has_value(); },
-    [](how s) { return std::to_string(*s.forced_begin); },
-    [](turn& now) {
-        if (now.past.tokens.size() == 1) force(now.text(), std::span(&*now.how.forced_begin, 1));
-    }};
-inline constexpr filter forced_end{"forced end", stage::processor_of_text,
+inline constexpr filter forced_begin{"forced begin", filter_kind::processor_of_text,
+                                     [](how s) { return s.forced_begin.has_value(); },
+                                     [](how s) { return std::to_string(*s.forced_begin); },
+                                     [](turn& now) {
+                                         if (now.past.tokens.size() == 1)
+                                             force(now.text(),
+                                                   std::span(&*now.how.forced_begin, 1));
+                                     }};
+inline constexpr filter forced_end{"forced end", filter_kind::processor_of_text,
                                    [](how s) { return !s.forced_end.empty(); },
                                    [](how s) { return "at " + std::to_string(s.max_length); },
                                    [](turn& now) {
@@ -117,21 +121,22 @@ inline constexpr filter forced_end{"forced end", stage::processor_of_text,
                                            force(now.text(), now.how.forced_end);
                                    }};
 inline constexpr filter decay{
-    "exponential length penalty", stage::processor_of_text,
+    "exponential length penalty", filter_kind::processor_of_text,
     [](how s) { return s.decay.factor != 1; },
     [](how s) { return number(s.decay.factor) + " from " + std::to_string(s.decay.start); },
     [](turn& now) { press_for_end(now.how, now.text()); }};
-inline constexpr filter suppress{"suppress", stage::processor,
+inline constexpr filter suppress{"suppress", filter_kind::processor,
                                  [](how s) { return !s.suppress.empty(); },
                                  [](how s) { return std::to_string(s.suppress.size()); },
                                  [](turn& now) { ban(now.text(), now.how.suppress); }};
 inline constexpr filter begin_suppress{
-    "suppress at begin", stage::processor_of_text, [](how s) { return !s.begin_suppress.empty(); },
+    "suppress at begin", filter_kind::processor_of_text,
+    [](how s) { return !s.begin_suppress.empty(); },
     [](how s) { return std::to_string(s.begin_suppress.size()); },
     [](turn& now) {
         if (at_begin(now.how, now.past)) ban(now.text(), now.how.begin_suppress);
     }};
-inline constexpr filter users{"custom", stage::users, [](how s) { return !s.custom.empty(); },
+inline constexpr filter users{"custom", filter_kind::users, [](how s) { return !s.custom.empty(); },
                               [](how s) {
                                   std::string names;
                                   for (const auto& own : s.custom)
@@ -141,48 +146,48 @@ inline constexpr filter users{"custom", stage::users, [](how s) { return !s.cust
                               nullptr};
 
 inline constexpr filter temperature{
-    "temperature", stage::truncation,
+    "temperature", filter_kind::truncation,
     [](how s) { return s.temperature != 1 || s.dynamic.range != 0; },
     [](how s) {
         const std::string range = s.dynamic.range == 0 ? "" : " ± " + number(s.dynamic.range);
         return number(s.temperature) + range;
     },
     [](turn& now) { apply_temperature(now.how, now.list); }};
-inline constexpr filter top_n_sigma{"top-n-sigma", stage::truncation,
+inline constexpr filter top_n_sigma{"top-n-sigma", filter_kind::truncation,
                                     [](how s) { return s.top_n_sigma != 0; },
                                     [](how s) { return number(s.top_n_sigma); },
                                     [](turn& now) { keep_top_n_sigma(now.how, now.list); }};
-inline constexpr filter top_h{"top-h", stage::truncation, [](how s) { return s.top_h != 0; },
+inline constexpr filter top_h{"top-h", filter_kind::truncation, [](how s) { return s.top_h != 0; },
                               [](how s) { return number(s.top_h); },
                               [](turn& now) { keep_top_h(now.how, now.list); }};
-inline constexpr filter top_k{"top-k", stage::truncation, [](how s) { return s.top_k != 0; },
+inline constexpr filter top_k{"top-k", filter_kind::truncation, [](how s) { return s.top_k != 0; },
                               [](how s) { return std::to_string(s.top_k); },
                               [](turn& now) { keep_top_k(now.how, now.list); }};
-inline constexpr filter top_p{"top-p", stage::truncation, [](how s) { return s.top_p < 1; },
+inline constexpr filter top_p{"top-p", filter_kind::truncation, [](how s) { return s.top_p < 1; },
                               [](how s) { return number(s.top_p); },
                               [](turn& now) { keep_nucleus(now.how, now.list); }};
-inline constexpr filter min_p{"min-p", stage::truncation, [](how s) { return s.min_p != 0; },
+inline constexpr filter min_p{"min-p", filter_kind::truncation, [](how s) { return s.min_p != 0; },
                               [](how s) { return number(s.min_p); },
                               [](turn& now) { keep_min_p(now.how, now.list); }};
-inline constexpr filter typical{"typical", stage::truncation, [](how s) { return s.typical_p < 1; },
-                                [](how s) { return number(s.typical_p); },
-                                [](turn& now) { keep_typical(now.how, now.list); }};
-inline constexpr filter epsilon{"epsilon", stage::truncation,
+inline constexpr filter typical{
+    "typical", filter_kind::truncation, [](how s) { return s.typical_p < 1; },
+    [](how s) { return number(s.typical_p); }, [](turn& now) { keep_typical(now.how, now.list); }};
+inline constexpr filter epsilon{"epsilon", filter_kind::truncation,
                                 [](how s) { return s.epsilon_cutoff != 0; },
                                 [](how s) { return number(s.epsilon_cutoff); },
                                 [](turn& now) { keep_epsilon(now.how, now.list); }};
-inline constexpr filter eta{"eta", stage::truncation, [](how s) { return s.eta_cutoff != 0; },
+inline constexpr filter eta{"eta", filter_kind::truncation, [](how s) { return s.eta_cutoff != 0; },
                             [](how s) { return number(s.eta_cutoff); },
                             [](turn& now) { keep_eta(now.how, now.list); }};
 inline constexpr filter xtc{
-    "xtc", stage::truncation, [](how s) { return s.xtc.probability != 0; },
+    "xtc", filter_kind::truncation, [](how s) { return s.xtc.probability != 0; },
     [](how s) { return number(s.xtc.probability) + " at " + number(s.xtc.threshold); },
     [](turn& now) {
         if (now.chance <= static_cast<double>(now.how.xtc.probability))
             exclude_top(now.how, now.list);
     }};
 inline constexpr filter mirostat{
-    "mirostat", stage::truncation,
+    "mirostat", filter_kind::truncation,
     [](how s) { return s.mirostat.version != mirostat_control::kind::off; },
     [](how s) {
         const bool first = s.mirostat.version == mirostat_control::kind::version_1;
@@ -194,7 +199,7 @@ inline constexpr filter mirostat{
         else
             keep_zipf(now.list, now.how.mirostat.estimate, now.surprise);
     }};
-inline constexpr filter log_softmax{"log-softmax", stage::normalisation,
+inline constexpr filter log_softmax{"log-softmax", filter_kind::normalisation,
                                     [](how s) { return s.scores != normalisation::none; },
                                     [](how) { return std::string(); }, nullptr};
 
@@ -268,7 +273,7 @@ constexpr std::span<const filter> chain_of(dialect whose) {
 }
 
 inline bool is_processor(const filter& one) {
-    return one.stage != stage::truncation && one.stage != stage::normalisation;
+    return one.kind != filter_kind::truncation && one.kind != filter_kind::normalisation;
 }
 
 /// Whether a filter has something to do.
@@ -287,7 +292,7 @@ inline std::string describe(const sampling& how) {
     };
     for (const detail::filter& filter : detail::chain_of(how.dialect)) {
         if (!detail::is_on(filter, how, {})) continue;
-        if (filter.stage == detail::stage::truncation && detail::is_greedy(how)) continue;
+        if (filter.kind == detail::filter_kind::truncation && detail::is_greedy(how)) continue;
         const std::string value = filter.value(how);
         add(std::string(filter.name) + (value.empty() ? "" : " ") + value);
     }
