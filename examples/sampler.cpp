@@ -96,6 +96,9 @@ request read_request(const std::string& text) {
     } catch (const json::parse_error& problem) {
         gpt2::detail::fail(gpt2::errc::bad_json, "line", "a JSON object",
                            {"an error at byte ", problem.byte});
+    } catch (const json::out_of_range&) {
+        gpt2::detail::fail(gpt2::errc::bad_json, "line", "numbers of a double's range",
+                           "a larger one");
     }
     if (!line.is_object()) refuse("line", "an object", line);
     constexpr std::array known = {"logits",  "logits_f32le", "tokens", "prompt_length",
@@ -121,12 +124,13 @@ gpt2::explanation explain(const request& asked) {
 }
 
 std::string as_json(const gpt2::explanation& found) {
-    json removed = json::array();
+    using nlohmann::ordered_json;
+    ordered_json removed = ordered_json::array();
     for (const auto& one : found.removed)
         removed.push_back({{"filter", one.filter}, {"ids", one.ids}});
-    const json line = {{"survivors", found.survivors},
-                       {"probabilities", found.probabilities},
-                       {"removed", std::move(removed)}};
+    const ordered_json line = {{"survivors", found.survivors},
+                               {"probabilities", found.probabilities},
+                               {"removed", std::move(removed)}};
     return line.dump();
 }
 

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -120,7 +121,22 @@ reader into(Part gpt2::sampling::*part, Value Part::*setting) {
     };
 }
 
+/// The ids in the key of an object: "1, 2", "(1, 2)" or "[1, 2]".
+inline std::vector<gpt2::token_id> ids_of_key(std::string_view name, std::string key) {
+    std::replace(key.begin(), key.end(), '(', '[');
+    std::replace(key.begin(), key.end(), ')', ']');
+    if (key.ends_with(",]")) key.erase(key.size() - 2, 1);  // Python's tuple of one
+    if (!key.starts_with('[')) key = "[" + key + "]";
+    return ids(name, json::parse(key, nullptr, false));
+}
+
+/// [[ids, bias], …], or an object of biases by ids.
 inline void read_biases(gpt2::sampling& how, std::string_view name, const json& value) {
+    if (value.is_object()) {
+        for (const auto& [key, bias] : value.items())
+            how.sequence_bias.push_back({ids_of_key(name, key), narrow(name, bias)});
+        return;
+    }
     for (const json& one : list(name, value)) {
         const json& both = pair(name, one);
         how.sequence_bias.push_back({ids(name, both[0]), narrow(name, both[1])});
@@ -180,6 +196,9 @@ inline const std::map<std::string, reader, std::less<>>& readers() {
         {"sequence_bias", read_biases},
         {"logit_bias", read_logit_bias},
         {"exponential_decay_length_penalty", read_decay},
+        // These change no probability.
+        {"bos_token_id", [](auto&, auto name, auto& v) { id(name, v); }},
+        {"pad_token_id", [](auto&, auto name, auto& v) { id(name, v); }},
         {"renormalize_logits", [](auto&, auto name, auto& v) { flag(name, v); }},
         {"dynatemp_range", into(&sampling::dynamic, &dynamic_temperature::range)},
         {"dynatemp_exponent", into(&sampling::dynamic, &dynamic_temperature::exponent)},

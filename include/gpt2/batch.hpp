@@ -186,7 +186,7 @@ private:
         end_ = {};
         try {
             prompt_ = std::make_unique<running_text>(parts_);
-            prompt_->feed(request_.prompt, request_.options.until);
+            prompt_->feed(request_.prompt, request_.options.until, request_.options.context);
         } catch (const error& problem) {
             prompt_.reset();
             if (problem.code() == errc::cancelled)

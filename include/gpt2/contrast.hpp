@@ -82,6 +82,8 @@ public:
     writer(const writer&) = delete;  // the text refers to the rules
 
     history past() const { return {text_.tokens(), rules_.prompt_length}; }
+    /// What the constraint lets follow, of so many tokens.
+    token_mask allowed(std::size_t vocabulary) { return text_.allowed(vocabulary); }
 
     /// feed() computes the prompt; choose() gives the next token, follow(token) computes it.
     template <class Feed, class Choose, class Follow>
@@ -200,7 +202,7 @@ private:
     draw choose() {
         const auto own = own_(texts_.logits(0));
         scores_.assign(texts_.logits(0).begin(), texts_.logits(0).end());
-        sampler_.process(scores_, text_.past());
+        sampler_.process(scores_, text_.past(), text_.allowed(scores_.size()));
         const auto log_probs = processed_(scores_);
         const auto ids = likeliest(log_probs);
         std::vector<branches::growth> next;
@@ -277,7 +279,7 @@ inline completion generate_guided(const language_model& with, const prompt& begi
             const auto c = of_prompt(texts.logits(0)), u = of_negative(texts.logits(1));
             scores.resize(c.size());
             for (std::size_t i = 0; i < c.size(); ++i) scores[i] = scale * (c[i] - u[i]) + u[i];
-            const auto token = choice.next(scores, text.past()).token;
+            const auto token = choice.next(scores, text.past(), text.allowed(scores.size())).token;
             return draw{token, c[static_cast<std::size_t>(token)]};
         },
         [&](token_id token) {
@@ -322,7 +324,7 @@ inline completion generate_contrasted(const language_model& expert, const prompt
             for (std::size_t i = 0; i < size; ++i)
                 scores[i] =
                     e[i] >= least ? e[i] - beta * a[i] : -std::numeric_limits<float>::infinity();
-            const auto token = choice.next(scores, text.past()).token;
+            const auto token = choice.next(scores, text.past(), text.allowed(scores.size())).token;
             return draw{token, e[static_cast<std::size_t>(token)]};
         },
         [&](token_id token) {

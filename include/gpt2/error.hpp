@@ -42,6 +42,7 @@ enum class errc {
     cancelled = 21,           ///< stopped by a stop token or a deadline
     out_of_memory = 22,       ///< an allocation failed, or its size cannot be represented
     write_failed = 23,        ///< a file or folder could not be made, or is there already
+    bad_session = 24,         ///< a saved text that is damaged, or not of this model
 };
 
 /// The one exception type: a code for programs, a message for people (at most 512 bytes).

@@ -41,6 +41,9 @@ struct load_options {
     /// Bytes that the weights and one text of the whole context, with its scratch memory, may take
     /// (plan.hpp); 0: whatever they need. A model that needs more is refused before it is read.
     std::uint64_t memory_limit = 0;
+    /// Bytes of keys and values that are kept of prompts for other prompts that begin alike; each
+    /// then computes only what is new. 0: none.
+    std::size_t prefix_cache = 0;
 
     /// How keys and values are then kept: `cache`, with as_stored resolved.
     storage cache_kept() const {
@@ -131,6 +134,11 @@ public:
         return text;
     }
 
+    /// The running text of a file that session::save wrote; raises what session::resume raises.
+    session resume(const std::filesystem::path& saved) const {
+        return session::resume(parts_, saved);
+    }
+
     /// Raises not_found when the model came without tokenizer files.
     const gpt2::tokenizer& tokenizer() const { return parts_->text(); }
     bool has_tokenizer() const { return parts_->tokenizer.has_value(); }
@@ -176,7 +184,7 @@ inline std::vector<completion> language_model::generate(std::span<const request>
     auto loaded = load_model<float>(files, how.weights, pool.get());
     return language_model(std::make_shared<const language_parts>(
         std::move(loaded.model), files.read_tokenizer(), std::move(loaded.audit), pool, execution,
-        files.source));
+        files.source, how.prefix_cache));
 }
 
 /// Loads a model as it was downloaded: a folder of Hugging Face's or OpenAI's, or a file of

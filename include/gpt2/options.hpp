@@ -4,6 +4,7 @@
 // Before: sampler.hpp, tokenizer.hpp. Next: speculation.hpp, session.hpp.
 #pragma once
 
+#include "context_policy.hpp"
 #include "guide.hpp"
 #include "parallel.hpp"
 #include "sampler.hpp"
@@ -40,6 +41,8 @@ struct options {
     std::vector<std::string> stop = {};
     end_rule at_end_of_text = end_rule::stop;
     specials prompt = specials::as_text;  ///< whether "<|endoftext|>" in a prompt is a token
+    /// What becomes of the text past the model's context.
+    context_policy context = {};
     /// What the text must be like, a `constraint` for example; none: anything.
     guides constraint = {};
     /// Guesses of what follows, which save passes and change nothing (speculation.hpp).
@@ -82,7 +85,8 @@ inline std::string_view name(finish why) {
 /// Counts, and seconds by the steady clock.
 struct statistics {
     std::size_t prompt_tokens = 0, new_tokens = 0;
-    std::size_t passes = 0;                      ///< through the model, after the prompt's
+    std::size_t computed_again = 0;  ///< tokens, after others were dropped (options::context)
+    std::size_t passes = 0;          ///< through the model, after the prompt's
     std::size_t guessed = 0, guessed_right = 0;  ///< tokens, of options::draft
     double prompt_seconds = 0;                   ///< up to the logits behind the prompt
     double decode_seconds = 0;                   ///< from there to the end

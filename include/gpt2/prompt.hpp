@@ -58,6 +58,7 @@ inline passage_rules rules_for(const language_model& model, std::size_t prompt_l
     rules.most = std::min(how.max_new_tokens, room);
     rules.at_most = how.max_new_tokens <= room ? finish::length : finish::context_full;
     rules.prompt_length = prompt_length;
+    rules.constraint = how.constraint;
     return rules;
 }
 

@@ -133,13 +133,13 @@ public:
     }
 
     /// The token after the tokens of `past`, from `logits` (V), where -infinity bans a token. The
-    /// number of tokens so far is the step, which picks the random number. O(V), and O(tokens) for
-    /// filters that look at them.
-    /// Raises invalid_argument (V = 0, a prompt longer than the text, a mask that is too short),
-    /// not_finite (NaN or +infinity anywhere), token_out_of_range (a setting names an id ≥ V),
-    /// no_candidate (all banned; it names the filters that did it), each naming the step.
+    /// number of tokens so far, forgotten ones too, is the step, which picks the random number.
+    /// O(V), and O(tokens) for filters that look at them. Raises invalid_argument (V = 0, a prompt
+    /// longer than the text, a mask that is too short), not_finite (NaN or +infinity anywhere),
+    /// token_out_of_range (a setting names an id ≥ V), no_candidate (all banned; it names the
+    /// filters that did it), each naming the step.
     draw next(std::span<const float> logits, const history& past, token_mask allowed = {}) {
-        return draw_from({logits, past, allowed, past.tokens.size()});
+        return draw_from({logits, past, allowed, past.dropped + past.tokens.size()});
     }
 
     /// The same for a chain that needs no tokens: `step` is their number. Raises invalid_argument

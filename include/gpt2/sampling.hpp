@@ -109,6 +109,13 @@ struct length_decay {
 /// Whether beam search sees normalised scores; a draw never depends on it.
 enum class normalisation { none, log_softmax };
 
+/// The tokens before the one to choose.
+struct history {
+    std::span<const token_id> tokens;  ///< the prompt and what was chosen after it
+    std::size_t prompt_length = 0;     ///< how many of them are the prompt
+    std::size_t dropped = 0;           ///< how many came before them and are forgotten
+};
+
 /// A user's own filter: changes the logits (V), knowing the tokens so far (the prompt and what
 /// follows it). It may keep state: each sampler owns a copy and calls it once per token. A logit
 /// that becomes NaN or +infinity is an error. Two filters are equal when their names are.
@@ -143,7 +150,8 @@ struct sampling {
     dynamic_temperature dynamic = {};
     exclude_top_choices xtc = {};
     mirostat_control mirostat = {};
-    std::size_t min_tokens_to_keep = 1;  ///< no truncation leaves fewer
+    /// Top-k, top-p, min-p, typical, epsilon, eta and xtc leave no fewer.
+    std::size_t min_tokens_to_keep = 1;
 
     // Which tokens become less likely, or likelier.
     float repetition_penalty = 1;  ///< on tokens of prompt and text: divides logits, above 1

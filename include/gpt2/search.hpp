@@ -91,8 +91,9 @@ using on_beam_step = std::function<flow(const beam_step&)>;
 /// filters apply, and candidates are drawn without replacement in proportion to e^score (HF's beam
 /// sampling, by the Gumbel-max trick: Kool et al., arXiv:1903.06059).
 ///
-/// Texts end as in generate: by end of text, a stop text, max_new_tokens, or where the model has no
-/// more positions (context_full). Cancelling or the callback ends those that run as they are.
+/// Every text keeps to options::constraint. Texts end as in generate: by end of text, a stop text,
+/// max_new_tokens, a constraint that allows nothing more, or where the model has no more positions
+/// (context_full). Cancelling or the callback ends those that run as they are.
 /// Raises invalid_argument, empty_prompt, context_full, token_out_of_range, not_found, not_finite,
 /// no_candidate. Memory: a cache for each beam.
 inline std::vector<hypothesis> beam_search(const language_model& with, const prompt& begin,
@@ -148,7 +149,7 @@ inline void validate(const beams& how, const options& writing) {
             {"1 to count = ", how.count}, how.n_best);
     require(how.groups >= 1 && how.count % how.groups == 0, "beams.groups",
             {"a divisor of count = ", how.count}, how.groups);
-    require(std::isfinite(how.length_penalty), "beams.length_penalty", "a finite number",
+    require(std::abs(how.length_penalty) <= 20, "beams.length_penalty", "a number from -20 to 20",
             number(how.length_penalty));
     require(std::isfinite(how.diversity_penalty) && how.diversity_penalty >= 0,
             "beams.diversity_penalty", "a finite number, 0 or more", number(how.diversity_penalty));
@@ -249,9 +250,7 @@ public:
         }
         running_ = std::move(next);
         keep_best(finished_, size_);
-        // A finished candidate may be better than all that run: HF 4's groups look at it too.
-        const bool any = how_.groups > 1;
-        if (!over() && is_settled(any ? candidates[0].score : running_[0].score)) running_.clear();
+        if (!over() && is_settled(best_sum(candidates))) running_.clear();
         return taken;
     }
 
@@ -269,6 +268,14 @@ private:
     double final_score(const beam& of) const { return normalized(of.score, of.text.length()); }
     double normalized(double sum, std::size_t length) const {
         return length == 0 ? sum : sum / std::pow(length, how_.length_penalty);
+    }
+
+    /// The best sum that runs. A candidate that ended may be better than all of them: the groups of
+    /// HF 4 look at it too.
+    double best_sum(std::span<const candidate> candidates) const {
+        double best = how_.groups > 1 ? candidates[0].score : running_[0].score;
+        for (const beam& one : running_) best = std::max(best, one.score);
+        return best;
     }
 
     /// Whether nothing better can be expected of a best sum.
@@ -381,7 +388,8 @@ private:
             if (how_.groups > 1)
                 for (std::size_t id = 0; id < scores_.size(); ++id)
                     scores_[id] -= static_cast<float>(how_.diversity_penalty) * taken_[id];
-            sampler_.process(scores_, {running[i].text.tokens(), ids_.size()});
+            sampler_.process(scores_, {running[i].text.tokens(), ids_.size()},
+                             running[i].text.allowed(scores_.size()));
             for (std::size_t id = 0; id < scores_.size(); ++id) {
                 if (scores_[id] == -std::numeric_limits<float>::infinity()) continue;
                 const auto token = static_cast<token_id>(id);

@@ -11,9 +11,11 @@
 #include "detail/generation.hpp"
 #include "detail/running_text.hpp"
 #include "options.hpp"
+#include "snapshot.hpp"
 #include "tokenizer.hpp"
 
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -28,14 +30,16 @@ public:
         : text_(std::make_unique<detail::running_text>(std::move(parts))) {}
 
     /// Continues the text. Text and tokens fed in parts are read as if fed at once, but each part
-    /// is cut into tokens on its own. Raises context_full before any work, token_out_of_range,
-    /// cancelled; nothing is fed then.
+    /// is cut into tokens on its own. Where the policy makes room, the oldest tokens are
+    /// dropped and those behind them computed again. Raises context_full before any work,
+    /// token_out_of_range, cancelled; nothing is fed then.
     void feed(std::string_view text, specials rule = specials::as_text,
-              const interruption& until = {}) {
-        feed(this->text().parts().text().encode(text, rule), until);
+              const interruption& until = {}, const context_policy& policy = {}) {
+        feed(this->text().parts().text().encode(text, rule), until, policy);
     }
-    void feed(std::span<const token_id> ids, const interruption& until = {}) {
-        text().feed(ids, until);
+    void feed(std::span<const token_id> ids, const interruption& until = {},
+              const context_policy& policy = {}) {
+        text().feed(ids, until, policy);
     }
 
     /// (V): how well each token would follow; valid until the session changes. Raises empty_prompt
@@ -66,6 +70,22 @@ public:
         if (length > size())
             detail::fail(errc::invalid_argument, "rewind", {"at most ", size()}, length);
         text().rewind(length);
+    }
+
+    /// Writes the text into a file from which language_model::resume goes on, to the bit as this
+    /// session would. Raises already_exists unless it may replace, write_failed.
+    void save(const std::filesystem::path& target, existing what = existing::keep) const {
+        detail::save_snapshot(text().snapshot(), text().parts().identity(), target, what);
+    }
+
+    /// The session of such a file. Raises bad_session where it is damaged, or of another model,
+    /// tokenizer or format of keys and values; not_found, truncated, unsupported, limit_exceeded.
+    static session resume(std::shared_ptr<const language_parts> parts,
+                          const std::filesystem::path& source) {
+        const detail::file_source file(source);
+        const auto taken =
+            detail::read_snapshot(file, parts->model.config(), parts->identity(), parts->how.cache);
+        return session(detail::running_text::restore(std::move(parts), taken));
     }
 
     std::size_t size() const { return text().size(); }

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <new>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,10 +47,13 @@ std::vector<float> bell(double deviation) {
 
 void measure(benchmark::State& turns, const gpt2::sampling& how, const std::vector<float>& logits) {
     gpt2::sampler sampler(how, 1);
-    std::size_t step = 0;
-    sampler.next(logits, step++);  // the first one takes memory
+    std::vector<gpt2::token_id> text(1024);  // tales of 97 tokens that repeat
+    for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<gpt2::token_id>(i % 97);
+    std::size_t step = 512;
+    const auto past = [&] { return gpt2::history{std::span(text).first(step++ % 512 + 512), 9}; };
+    for (int i = 0; i < 520; ++i) sampler.next(logits, past());  // the first ones take memory
     const auto before = allocations.load();
-    for (auto _ : turns) benchmark::DoNotOptimize(sampler.next(logits, step++));
+    for (auto _ : turns) benchmark::DoNotOptimize(sampler.next(logits, past()));
     const auto after = allocations.load();
     turns.counters["allocations"] = static_cast<double>(after - before);
 }
@@ -64,8 +68,30 @@ int main(int argc, char** argv) {
     const std::vector<named> spreads = {
         {"flat", bell(0.1)}, {"usual", bell(2.5)}, {"peaked", bell(8)}};
     using namespace gpt2;
-    for (const auto& how : {greedy(), temperature(0.8f), top_k(40), top_k(40, 0.8f), top_p(0.95),
-                            top_p(0.9, 0.8f), temperature(0.8f) | top_k(40) | top_p(0.95)})
+    using kind = mirostat_control::kind;
+    const std::vector<sampling> settings = {
+        greedy(),
+        temperature(0.8f),
+        top_k(40),
+        top_k(40, 0.8f),
+        top_p(0.95),
+        top_p(0.9, 0.8f),
+        temperature(0.8f) | top_k(40) | top_p(0.95),
+        {.top_p = 0.95, .dialect = dialect::openai2019},
+        {.min_p = 0.05},
+        {.typical_p = 0.9},
+        {.eta_cutoff = 1e-3},
+        {.top_h = 0.5},
+        {.top_n_sigma = 1},
+        {.dynamic = {.range = 0.5f}},
+        {.xtc = {.probability = 1}},
+        {.mirostat = {.version = kind::version_1}},
+        {.mirostat = {.version = kind::version_2}},
+        {.repetition_penalty = 1.2f},
+        {.dry = {.multiplier = 0.8f}},
+        {.no_repeat_ngram = 3},
+        greedy() | sampling{.repetition_penalty = 1.2f, .no_repeat_ngram = 3}};
+    for (const auto& how : settings)
         for (const auto& spread : spreads)
             benchmark::RegisterBenchmark(
                 (describe(how) + "/" + spread.name).c_str(),

@@ -171,6 +171,8 @@ TEST_CASE("bans, requirements and what two grammars share", "[constraint]") {
         CAPTURE(text);
         CHECK(matches(clean, text) == !banned);
     }
+    CHECK(matches(gpt2::containing({"aab"}), "aaab"));
+    CHECK_FALSE(matches(gpt2::without({"abba", "bb"}), "abb"));
     CHECK(matches(both, "abc"));
     CHECK(matches(both, "bcab"));
     CHECK_FALSE(matches(both, "acbab"));

@@ -116,9 +116,9 @@ TEST_CASE("a plan knows keys, values and scratch memory", "[model][plan]") {
     CHECK(tales.cache_per_token(storage::f32) == tales.config.kv_bytes_per_token());
     CHECK(tales.cache_per_token(storage::bf16) == tales.config.kv_bytes_per_token(2));
     CHECK(tales.cache(storage::f16, 512) == 512 * tales.cache_per_token(storage::f16));
-    CHECK(tales.cache(storage::f32, 1) == 64 * tales.cache_per_token(storage::f32));
+    CHECK(tales.cache(storage::f32, 1) == 128 * tales.cache_per_token(storage::f32));
     CHECK(tales.total({.positions = 16, .threads = 1}) ==
-          tales.total({.threads = 1}) - 448 * tales.cache_per_token(storage::f32));
+          tales.total({.threads = 1}) - 384 * tales.cache_per_token(storage::f32));
     CHECK(tales.workspace() == tales.workspace(gpt2::thread_pool(0).size()));
 }
 

@@ -7,9 +7,9 @@ A line is a request as the sampler program takes it, with the answer: `survivors
 and their `probabilities`, rounded to 1e-8. hf.jsonl is answered by the list of processors that
 `generate` of HF transformers builds for the same options, each processor alone and combinations;
 where float64 would decide otherwise, a case is left out, because there rounding decides. Torch cuts
-ties in no defined order, so there a test may compare probabilities only. For a whole vocabulary logits come from a formula, "wave": [size,
-spread], and the answer is the count of survivors, the sum of their ids, and the highest
-probability.
+ties in no defined order, so there a test may compare probabilities only. For a whole vocabulary
+logits come from a formula, "wave": [size, spread], and the answer is the count of survivors, the
+sum of their ids, and the highest probability.
 
 openai2019.jsonl: no package of OpenAI's code exists, so the rule of sample.py in openai/gpt-2 is
 written down here: temperature, then top_k (logits below the k-th go), then top_p: of the sorted
@@ -124,7 +124,8 @@ def openai_lines(rng):
         lines.append(line(request, *openai_answer(logits, *options.values())))
     for logits, p in (([0.0] * 8, 0.5), ([0.0] * 8, 0.49), ([0, 7, 7, 7], 0.0), ([1, 2], 0.99)):
         options = {"temperature": 1.0, "top_k": 0, "top_p": p}
-        request = {"logits": [float(x) for x in logits], "dialect": "openai2019", "options": options}
+        logits = [float(x) for x in logits]
+        request = {"logits": logits, "dialect": "openai2019", "options": options}
         lines.append(line(request, *openai_answer(logits, *options.values())))
     return lines
 

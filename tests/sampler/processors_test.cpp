@@ -5,10 +5,11 @@
 #include <gpt2/sampler.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
-#include <memory>
-#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -269,6 +270,25 @@ TEST_CASE("explain: what is drawn is among the survivors", "[sampler]") {
     }
 }
 
+TEST_CASE("truncation: at least so many tokens stay", "[sampler]") {
+    const auto left = [](sampling how) {
+        how.min_tokens_to_keep = 3;
+        return explained(how).survivors;
+    };
+    const ids best{1, 2, 3};
+    CHECK(left({.top_k = 1}) == best);
+    CHECK(left({.top_k = 1, .dialect = gpt2::dialect::llama_cpp}) == best);
+    CHECK(left({.top_p = 0.1}) == best);
+    CHECK(left({.top_p = 0.1, .dialect = gpt2::dialect::openai2019}) == best);
+    CHECK(left({.min_p = 0.9}) == best);
+    CHECK(left({.dialect = gpt2::dialect::llama_cpp, .min_p = 0.9}) == best);
+    CHECK(left({.typical_p = 0.01}).size() == 3);
+    CHECK(left({.epsilon_cutoff = 0.9}) == best);
+    CHECK(left({.eta_cutoff = 0.9}) == best);
+    CHECK(left({.xtc = {.probability = 1, .threshold = 0.05f}}) == ids{0, 1, 2, 3});
+    CHECK(explained({.xtc = {.probability = 1, .threshold = 0.05f}}).survivors == ids{0, 1});
+}
+
 TEST_CASE("process: what beam search sees", "[sampler]") {
     const sampling how = greedy() | sampling{.top_k = 1, .suppress = {3}};
     CHECK(processed(how) == floats{1, 2, 3, -infinity});  // greedy: no truncation
@@ -334,4 +354,44 @@ TEST_CASE("mirostat: the surprise comes near its target, and the state can be ke
         sample.reset();
         CHECK(sample.state().surprise == 6);
     }
+}
+
+TEST_CASE("filters: the same tokens from every compiler, library and flag", "[sampler]") {
+    using kind = gpt2::mirostat_control::kind;
+    const auto hash_of = [](const sampling& how) {
+        std::uint64_t hash = 0;
+        const ids text{1, 2, 3, 1, 2, 3, 1, 2, 9, 9};
+        for (const std::size_t size : {17u, 1000u, 20000u}) {
+            floats logits(size);
+            for (std::size_t i = 0; i < size; ++i)
+                logits[i] = (static_cast<float>((i * 10007 + 12345) % 65537) - 32768) / 8192;
+            sampler sample(how, 42, 7);
+            for (std::size_t step = 0; step < 10; ++step) {
+                const auto past = std::span(text).first(step + 1);
+                hash = hash * 31 +
+                       static_cast<std::uint64_t>(sample.next(logits, history{past, 1}).token);
+                hash ^= std::bit_cast<std::uint64_t>(sample.state().surprise);
+                for (const double p : sample.explain(logits, {past, 1}).probabilities)
+                    hash = hash * 31 + std::bit_cast<std::uint64_t>(p);
+            }
+        }
+        return hash;
+    };
+    // Committed from one build (gcc 12 -O1).
+    CHECK(hash_of({.min_p = 0.1, .typical_p = 0.7}) == 0x77155e62227e2e45);
+    CHECK(hash_of({.epsilon_cutoff = 1e-4, .eta_cutoff = 1e-3, .top_n_sigma = 1.5f}) ==
+          0xb2c733f0eb3f4049);
+    CHECK(hash_of({.top_h = 0.6, .dynamic = {.range = 0.7f}}) == 0x4d60cf4109a85336);
+    CHECK(hash_of({.top_p = 0.9, .dialect = gpt2::dialect::openai2019}) == 0x8f6c60f33c18b29e);
+    CHECK(hash_of({.xtc = {.probability = 0.5f, .threshold = 1e-3f},
+                   .mirostat = {.version = kind::version_2}}) == 0xfd29a6d9d494081a);
+    CHECK(hash_of({.repetition_penalty = 1.3f,
+                   .presence_penalty = 0.3f,
+                   .frequency_penalty = 0.7f,
+                   .sequence_bias = {{{3, 1}, 0.3f}, {{1}, 0.1f}}}) == 0xe0f02996ff0f4d29);
+    CHECK(hash_of({.temperature = 0.7f,
+                   .dialect = gpt2::dialect::llama_cpp,
+                   .min_p = 0.03,
+                   .typical_p = 0.9,
+                   .dry = {.multiplier = 0.8f}}) == 0x68e591f680a75af9);
 }

@@ -6,8 +6,10 @@
 #include <gpt2/search.hpp>
 
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -84,6 +86,27 @@ std::string text_of(const ids& tokens) {
     return text;
 }
 
+/// Lets tokens of one parity follow those of the other, and no more than so many.
+class alternating : public gpt2::guide {
+public:
+    explicit alternating(std::size_t most) : most_(most) {}
+
+    std::span<const std::uint64_t> allowed(std::size_t) override {
+        mask_ = written_ % 2 == 0 ? 0xAAAAAAAAAAAAAAA8 : 0x5555555555555555;  // end: token 1
+        return {&mask_, 1};
+    }
+    std::vector<gpt2::token_id> forced(std::size_t) override { return {}; }
+    void advance(gpt2::token_id token) override {
+        CHECK(token % 2 == (written_ % 2 == 0 ? 1 : 0));
+        ++written_;
+    }
+    bool is_complete() const override { return written_ == most_; }
+
+private:
+    std::size_t most_, written_ = 0;
+    std::uint64_t mask_ = 0;
+};
+
 }  // namespace
 
 TEST_CASE("one beam is greedy", "[search]") {
@@ -105,16 +128,17 @@ TEST_CASE("beams wide enough find the best of all texts", "[search]") {
     c.vocabulary_size = 5;
     c.end_of_text = {};
     const auto model = random_model(c);
-    const auto found = gpt2::beam_search(model, ids{2}, {.count = 125, .n_best = 125}, length(3));
-    REQUIRE(found.size() == 125);  // every text of three tokens
+    REQUIRE(model.state().work.rows() < 125);  // the last step takes more than one pass
+    const auto found = gpt2::beam_search(model, ids{2}, {.count = 625, .n_best = 625}, length(4));
+    REQUIRE(found.size() == 625);  // every text of four tokens
     std::set<ids> seen;
     double last = 0;
     for (const auto& one : found) {
         CHECK(seen.insert(one.tokens).second);
         CHECK(one.score <= last + 1e-12);
         last = one.score;
-        CHECK(one.score == Approx(log_prob_of(model, {2}, one.tokens) / 3).margin(1e-5));
-        CHECK(one.log_prob == Approx(one.score * 3).margin(1e-5));
+        CHECK(one.score == Approx(log_prob_of(model, {2}, one.tokens) / 4).margin(1e-5));
+        CHECK(one.log_prob == Approx(one.score * 4).margin(1e-5));
     }
     CHECK(gpt2::beam_search(model, ids{2}, {.count = 1024, .n_best = 1024}, length(2)).size() ==
           25);
@@ -136,18 +160,33 @@ TEST_CASE("searches are the same for any number of threads", "[search]") {
           gpt2::contrastive_search(many, start, {}, length(12)).log_probs);
 }
 
-TEST_CASE("more beams than a pass takes rows", "[search]") {
-    auto c = small_config();
-    c.vocabulary_size = 60;
-    const auto model = random_model(c);
-    REQUIRE(model.state().work.rows() < 200);
-    const auto found = gpt2::beam_search(model, start, {.count = 200, .n_best = 200}, length(4));
-    REQUIRE(found.size() == 200);
-    for (std::size_t i = 0; i < found.size(); i += 23) {
-        auto tokens = found[i].tokens;
-        if (found[i].why == gpt2::finish::end_of_text) tokens.push_back(1);
-        CHECK(found[i].log_prob == Approx(log_prob_of(model, start, tokens)).margin(1e-4));
-    }
+TEST_CASE("a group that is over counts as taking end of text", "[search]") {
+    // The first group ends behind its 2. At the third token, where it would be the best by far,
+    // an end costs the other group the diversity penalty.
+    auto how = length(4);
+    how.sampling =
+        gpt2::greedy() | gpt2::custom("script", [](std::span<float> scores, const auto& tokens) {
+            const auto allow = [&](std::size_t best, std::size_t other) {
+                for (std::size_t i = 0; i < scores.size(); ++i)
+                    if (i != best && i != other) scores[i] = -INFINITY;
+                scores[best] += 30;
+            };
+            if (tokens.size() == 3) allow(2, 3);
+            if (tokens.size() == 4) tokens.back() == 2 ? allow(1, 5) : allow(5, 6);
+            if (tokens.size() == 5) allow(1, 7);
+            if (tokens.size() == 6) allow(8, 8);
+        });
+    const gpt2::beams groups{.count = 2,
+                             .n_best = 2,
+                             .early = gpt2::early_stopping::yes,
+                             .groups = 2,
+                             .diversity_penalty = 50};
+    const auto found = gpt2::beam_search(random_model(), start, groups, how);
+    REQUIRE(found.size() == 2);
+    const auto& first = found[found[0].tokens.size() == 1 ? 0 : 1];
+    const auto& second = found[found[0].tokens.size() == 1 ? 1 : 0];
+    CHECK(first.tokens == ids{2});
+    CHECK(second.tokens == ids{3, 6, 7, 8});
 }
 
 TEST_CASE("sampled beams follow the seed and differ from the best", "[search]") {
@@ -423,6 +462,7 @@ TEST_CASE("what is out of range is named", "[search]") {
     refused("beams.groups", "0", beams({.groups = 0}));
     refused("beams.groups", "3", beams({.count = 4, .groups = 3}));
     refused("beams.length_penalty", "nan", beams({.length_penalty = nan}));
+    refused("beams.length_penalty", "-21", beams({.length_penalty = -21}));
     refused("beams.diversity_penalty", "-1", beams({.diversity_penalty = -1}));
     refused("beams.groups", "2",
             [&] { gpt2::beam_search(model, start, {.groups = 2}, drawing(2, 1)); });
@@ -476,4 +516,27 @@ TEST_CASE("with every token banned a search says so", "[search]") {
     const auto only = gpt2::beam_search(model, ids{2}, {.count = 3, .n_best = 3}, how);
     REQUIRE(only.size() == 1);
     CHECK(only[0].tokens == ids{2, 2, 2, 2});
+}
+
+TEST_CASE("every text of a search keeps to the constraint", "[search]") {
+    const auto model = random_model();
+    auto how = length(12);
+    how.constraint = [] { return std::make_unique<alternating>(5); };
+    const auto check = [](const ids& tokens, gpt2::finish why) {
+        CHECK(why == gpt2::finish::complete);
+        CHECK(tokens.size() == 5);
+        for (std::size_t i = 0; i < tokens.size(); ++i) CHECK((tokens[i] % 2 == 1) == (i % 2 == 0));
+    };
+    const auto found = gpt2::beam_search(model, start, {.count = 6, .n_best = 6}, how);
+    REQUIRE(found.size() == 6);
+    for (const auto& one : found) check(one.tokens, one.why);
+    for (const auto& one : {gpt2::contrastive_search(model, start, {}, how),
+                            gpt2::generate_guided(model, start, {.scale = 2}, how),
+                            gpt2::generate_contrasted(model, start, {model}, how)})
+        check(one.tokens, one.why);
+    // The best under the constraint is what greedy writes under it, followed alone.
+    const auto greedy = model.generate(start, how);
+    CHECK(gpt2::beam_search(model, start, {.count = 1}, how)[0].tokens == greedy.tokens);
+    how.constraint = [] { return std::make_unique<alternating>(0); };
+    CHECK(gpt2::beam_search(model, start, {}, how)[0].why == gpt2::finish::complete);
 }

@@ -78,7 +78,7 @@ TEMPLATE_TEST_CASE("trees of forks: each text is as if it were alone", "[session
                 break;
             default:
                 if (room == 0) break;
-                one.feed(test::random_ids(home.shape, 1 + below(std::min<std::size_t>(room, 40)),
+                one.feed(test::random_ids(home.shape, 1 + below(std::min<std::size_t>(room, 80)),
                                           static_cast<unsigned>(step)));
         }
     }
@@ -91,45 +91,45 @@ TEMPLATE_TEST_CASE("trees of forks: each text is as if it were alone", "[session
 TEST_CASE("only the page that is written is copied, once", "[session][pages]") {
     small_model<float> home;
     text<float> a(home);
-    a.feed(test::random_ids(home.shape, 100));
+    a.feed(test::random_ids(home.shape, 200));
     auto b = a.fork();
     const auto page_of = [](const text<float>& t, std::size_t position) {
         return t.state->kv.keys(0, 0, position, 1).panel(0);
     };
     CHECK(page_of(a, 0) == page_of(b, 0));
-    CHECK(page_of(a, 64) == page_of(b, 64));
-    const auto before = page_of(a, 64);
+    CHECK(page_of(a, 128) == page_of(b, 128));
+    const auto before = page_of(a, 128);
     b.feed(ids{1});
     CHECK(page_of(a, 0) == page_of(b, 0));
-    CHECK(page_of(a, 64) == before);
-    CHECK(page_of(b, 64) != before);
-    const auto own = page_of(b, 64);
+    CHECK(page_of(a, 128) == before);
+    CHECK(page_of(b, 128) != before);
+    const auto own = page_of(b, 128);
     a.feed(ids{2});  // alone with its page now
     b.feed(ids{2});
-    CHECK(page_of(a, 64) == before);
-    CHECK(page_of(b, 64) == own);
+    CHECK(page_of(a, 128) == before);
+    CHECK(page_of(b, 128) == own);
     // Rewound to the end of a page, it writes a page that the other does not see.
     auto c = a.fork();
-    c.rewind(64);
+    c.rewind(128);
     c.feed(ids{5, 6});
     CHECK(page_of(c, 0) == page_of(a, 0));
-    CHECK(page_of(c, 64) != before);
+    CHECK(page_of(c, 128) != before);
     CHECK((a.is_fresh() && b.is_fresh() && c.is_fresh()));
 }
 
 TEST_CASE("pages behind the last position are shared by nobody", "[session][pages]") {
     small_model<float> home;
     text<float> a(home);
-    a.feed(test::random_ids(home.shape, 150));
+    a.feed(test::random_ids(home.shape, 300));
     {
         auto b = a.fork();
-        b.rewind(70);
-        b.feed(test::random_ids(home.shape, 70, 2));  // copies the second page, makes a third
+        b.rewind(140);
+        b.feed(test::random_ids(home.shape, 140, 2));  // copies the second page, makes a third
         b.rewind(10);
         CHECK(b.state->kv.bytes() == 3 * page_bytes(home));
         auto c = b.fork();
         CHECK(c.state->kv.bytes() == page_bytes(home));
-        b.feed(test::random_ids(home.shape, 130, 3));
+        b.feed(test::random_ids(home.shape, 270, 3));
         CHECK((b.is_fresh() && c.is_fresh()));
     }
     CHECK(a.is_fresh());
@@ -141,10 +141,10 @@ TEST_CASE("pages behind the last position are shared by nobody", "[session][page
 TEST_CASE("a cache takes over a part of another", "[session][pages]") {
     small_model<float> home;
     text<float> a(home);
-    a.feed(test::random_ids(home.shape, 140));
-    for (const std::size_t size : {0u, 1u, 63u, 64u, 65u, 128u, 139u}) {
+    a.feed(test::random_ids(home.shape, 290));
+    for (const std::size_t size : {0u, 1u, 127u, 128u, 129u, 256u, 289u}) {
         text<float> b(home);
-        b.feed(test::random_ids(home.shape, 80, 9));
+        b.feed(test::random_ids(home.shape, 150, 9));
         b.state->kv.copy_from(a.state->kv, size);
         b.tokens.assign(a.tokens.begin(), a.tokens.begin() + static_cast<std::ptrdiff_t>(size));
         CHECK(b.state->kv.size() == size);
@@ -157,7 +157,7 @@ TEST_CASE("forks go on in different threads", "[session][pages][threads]") {
     small_model<float> home;
     for (int round = 0; round < (test::sanitized ? 5 : 20); ++round) {
         text<float> origin(home);
-        origin.feed(test::random_ids(home.shape, 70, static_cast<unsigned>(round)));
+        origin.feed(test::random_ids(home.shape, 131, static_cast<unsigned>(round)));
         std::vector<text<float>> texts;
         for (int i = 0; i < 4; ++i) texts.push_back(origin.fork());
         if (round % 2 == 0) origin = text<float>(home);  // whoever is last writes in place
@@ -169,7 +169,7 @@ TEST_CASE("forks go on in different threads", "[session][pages][threads]") {
                 for (gpt2::token_id id = 0; id < 6; ++id) {
                     one.feed(ids{id, static_cast<gpt2::token_id>(i)});
                     if (id % 2 == 1) one = one.fork();
-                    if (id == 2) one.rewind(66);
+                    if (id == 2) one.rewind(129);
                 }
                 good[i] = one.is_fresh();
             });
@@ -185,8 +185,8 @@ TEST_CASE("no memory for a page: the text stays as it was", "[session][pages]") 
     shape.width = 4096, shape.heads = 2, shape.context_length = 4096;
     const gpt2::thread_pool pool(1);
     gpt2::kv_cache<float> cache(shape);
-    cache.reserve(70);
-    cache.resize(70);
+    cache.reserve(140);
+    cache.resize(140);
     const auto bytes = cache.bytes();
     rlimit limit{};
     REQUIRE(::getrlimit(RLIMIT_AS, &limit) == 0);
@@ -199,7 +199,7 @@ TEST_CASE("no memory for a page: the text stays as it was", "[session][pages]") 
     REQUIRE(::setrlimit(RLIMIT_AS, &limit) == 0);
     REQUIRE(refused);
     CHECK(refused->code() == gpt2::errc::out_of_memory);
-    CHECK(cache.size() == 70);
+    CHECK(cache.size() == 140);
     CHECK(cache.bytes() >= bytes);
     cache.reserve(4096);
     CHECK(cache.bytes() == gpt2::kv_cache<float>::bytes(shape, format::f32, 4096));

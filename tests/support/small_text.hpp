@@ -11,10 +11,17 @@
 
 namespace test {
 
+/// A context of two pages and a part of a third.
+inline gpt2::config long_config() {
+    auto c = odd_config();
+    c.context_length = 300;
+    return c;
+}
+
 /// A model with two pages and a part of a third in its context.
 template <class Scalar>
 struct small_model {
-    gpt2::config shape = odd_config();  // 150 positions
+    gpt2::config shape = long_config();
     gpt2::basic_model<Scalar> model = random_weights(shape).model<Scalar>(shape);
     gpt2::thread_pool pool{1};
     gpt2::execution how = {};

@@ -72,14 +72,19 @@ public:
                             "token");
             text_.feed({&*first, 1}, how_.until);
         }
-        prompt_length_ = result_.stats.prompt_tokens = text_.size();
+        result_.stats.prompt_tokens = text_.size();
         write_forced();
     }
 
     /// Whether another token is to be drawn.
     bool goes_on() {
         if (!why_ && result_.tokens.size() >= how_.max_new_tokens) why_ = finish::length;
-        if (!why_ && text_.full()) why_ = finish::context_full;
+        if (!why_ && text_.full()) {
+            if (how_.context.rule == when_full::stop)
+                why_ = finish::context_full;
+            else
+                result_.stats.computed_again += text_.drop(how_.context);
+        }
         if (!why_ && guide_ && guide_->is_complete()) why_ = finish::complete;
         return !why_;
     }
@@ -124,7 +129,8 @@ private:
     /// Tokens that may follow, as many as there is use and room for.
     std::vector<token_id> guessed() {
         if (!how_.draft) return {};
-        const auto most = std::min(left() - 1, ahead_);
+        const auto room = text_.capacity() - std::min(text_.size(), text_.capacity());
+        const auto most = std::min({left() - 1, room, ahead_});
         if (most == 0) return {};
         auto guesses = how_.draft(text_.tokens(), most);
         guesses.resize(std::min(guesses.size(), most));
@@ -164,8 +170,10 @@ private:
 
     void draw_from(std::span<const float> logits) {
         if (result_.tokens.empty()) prompted_ = clock::now();
+        const auto tokens = text_.tokens();
+        const auto prompt = tokens.size() - std::min(tokens.size(), result_.tokens.size());
         const draw next =
-            sampler_.next(logits, {text_.tokens(), prompt_length_}, allowed(logits.size()));
+            sampler_.next(logits, {tokens, prompt, text_.dropped()}, allowed(logits.size()));
         if (ends(next.token)) {
             if (const auto rest = stream_.finish(); !rest.empty()) emit(rest, next);
             why_ = finish::end_of_text;
@@ -205,8 +213,10 @@ private:
     /// How many tokens may still be written: a token beyond the last position can be drawn, but
     /// nothing can follow it.
     std::size_t left() const {
-        const auto room = text_.capacity() + 1 - std::min(text_.size(), text_.capacity() + 1);
-        return std::min(how_.max_new_tokens - result_.tokens.size(), room);
+        const auto wanted = how_.max_new_tokens - result_.tokens.size();
+        if (how_.context.rule != when_full::stop) return wanted;
+        return std::min(wanted,
+                        text_.capacity() + 1 - std::min(text_.size(), text_.capacity() + 1));
     }
 
     /// The guide's mask, for a vocabulary that may be padded beyond the tokens there are.
@@ -247,7 +257,6 @@ private:
     std::vector<std::uint64_t> mask_;
     completion result_;
     std::optional<finish> why_;
-    std::size_t prompt_length_ = 0;
     std::size_t ahead_ = 4;       // how many guesses are asked for
     buffer<float> ahead_logits_;  // (guesses + 1, V)
     clock::time_point begun_ = clock::now(), prompted_ = begun_;

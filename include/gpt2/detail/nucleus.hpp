@@ -152,8 +152,8 @@ inline void keep_top_p(shortlist& list, double p) {
 }
 
 /// As OpenAI's sample.py of 2019 has it: from the best token on, while the probabilities add up to
-/// at most p; the best always stays, and whatever ties with the last that stays.
-inline void keep_top_p_2019(shortlist& list, double p) {
+/// at most p; the best so many always stay, and whatever ties with the last that stays.
+inline void keep_top_p_2019(shortlist& list, double p, std::size_t least) {
     const auto total = static_cast<float>(list.weigh());
     collect(list, total, {});
     for (auto& entry : list.near) entry.key = ~entry.key;  // the best first
@@ -162,8 +162,9 @@ inline void keep_top_p_2019(shortlist& list, double p) {
     const auto& crossing = list.near.front();
     const float score = list.scores[crossing.place];
     const bool stays = score == list.best || kept.may_take(crossing.probability);
-    list.keep_if(
-        [&](std::size_t i) { return stays ? list.scores[i] >= score : list.scores[i] > score; });
+    keep_or_best(list, least, [&](std::size_t i) {
+        return stays ? list.scores[i] >= score : list.scores[i] > score;
+    });
 }
 
 }  // namespace detail

@@ -5,11 +5,14 @@
 // search.hpp.
 #pragma once
 
+#include "../guide.hpp"
 #include "../options.hpp"
 #include "text_stream.hpp"
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,10 +29,25 @@ struct passage_rules {
     std::size_t most = 0;                   ///< new tokens at most
     finish at_most = finish::length;        ///< why it ends there
     std::size_t prompt_length = 0;
+    guides constraint = {};  ///< what texts must be like; none: anything
 
     bool ends(token_id id) const {
         return std::find(end_of_text.begin(), end_of_text.end(), id) != end_of_text.end();
     }
+};
+
+/// The guide of one passage. Guides cannot be copied: a copy begins without one.
+struct own_guide {
+    own_guide() = default;
+    own_guide(const own_guide&) {}
+    own_guide(own_guide&&) = default;
+    own_guide& operator=(const own_guide&) {
+        guide.reset();
+        return *this;
+    }
+    own_guide& operator=(own_guide&&) = default;
+
+    std::unique_ptr<gpt2::guide> guide;
 };
 
 class passage {
@@ -42,7 +60,10 @@ public:
           words_(rules.words),
           stream_(stop) {
         stream_.skip(words_.skip(prompt));
-        if (rules.most == 0) why_ = rules.at_most;
+        if (rules.most == 0)
+            why_ = rules.at_most;
+        else if (is_complete())
+            why_ = finish::complete;
     }
 
     /// The prompt and what was written.
@@ -59,6 +80,16 @@ public:
     std::optional<finish> why() const { return why_; }
     void end(finish why) { why_ = why; }
 
+    /// The tokens that the constraint lets follow, for a vocabulary that may be padded beyond the
+    /// tokens there are; empty without a constraint. Valid until the next call.
+    token_mask allowed(std::size_t vocabulary) {
+        if (!rules_->constraint) return {};
+        const auto given = guided().allowed(rules_->most - written());
+        mask_.assign((vocabulary + 63) / 64, 0);
+        std::copy_n(given.begin(), std::min(given.size(), mask_.size()), mask_.begin());
+        return mask_;
+    }
+
     /// Continues by a token; returns what can be shown now.
     std::string take(const draw& next) {
         log_prob_ += static_cast<double>(next.log_prob);
@@ -67,12 +98,13 @@ public:
             shown = stream_.finish();
             why_ = finish::end_of_text;
         } else {
+            if (rules_->constraint) guided().advance(next.token);
             tokens_.push_back(next.token);
             log_probs_.push_back(next.log_prob);
             shown = stream_.push(words_.push(next.token));
-            const bool last = written() == rules_->most;
-            if (last && !stream_.stopped()) shown += stream_.finish();
-            if (last) why_ = rules_->at_most;
+            if (written() == rules_->most) why_ = rules_->at_most;
+            if (is_complete()) why_ = finish::complete;
+            if (why_ && !stream_.stopped()) shown += stream_.finish();
             if (stream_.stopped()) why_ = finish::stop_text;
         }
         text_ += shown;
@@ -80,6 +112,17 @@ public:
     }
 
 private:
+    /// The guide, which a copy has to lead through the text again.
+    guide& guided() {
+        auto& own = guide_.guide;
+        if (!own) {
+            own = rules_->constraint();
+            for (const token_id id : tokens().last(written())) own->advance(id);
+        }
+        return *own;
+    }
+    bool is_complete() { return rules_->constraint && guided().is_complete(); }
+
     const passage_rules* rules_;
     std::vector<token_id> tokens_;  // with the prompt
     std::vector<float> log_probs_;  // of the new ones
@@ -88,6 +131,8 @@ private:
     text_stream stream_;
     std::string text_;
     std::optional<finish> why_;
+    own_guide guide_;
+    std::vector<std::uint64_t> mask_;
 };
 
 }  // namespace detail

@@ -21,12 +21,6 @@
 
 namespace gpt2::inline GPT2_ABI {
 
-/// The tokens before the one to choose.
-struct history {
-    std::span<const token_id> tokens;  ///< the prompt and what was chosen after it
-    std::size_t prompt_length = 0;     ///< how many of them are the prompt
-};
-
 namespace detail {
 
 /// Scratch memory of the processors.
@@ -237,6 +231,8 @@ inline std::vector<sequence_bias> bad_words_of(const sampling& how) {
 }
 
 /// Bans every token without a bit in the mask, the lowest bit of the first word being token 0.
+/// Where nothing is left HF draws among the allowed tokens that others have banned; here that is an
+/// error.
 inline void ban_disallowed(std::span<const std::uint64_t> allowed, const scored_text& text) {
     for (std::size_t i = 0; i < text.scores.size(); ++i)
         if ((allowed[i / 64] >> (i % 64) & 1) == 0) text.scores[i] = banned;

@@ -6,8 +6,12 @@
 // Before: model.hpp, tokenizer.hpp. Next: generation.hpp, which writes texts on.
 #pragma once
 
+#include "../context_policy.hpp"
 #include "../model.hpp"
+#include "../prefix_cache.hpp"
+#include "../snapshot.hpp"
 #include "../tokenizer.hpp"
+#include "identity.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -24,13 +28,17 @@ namespace gpt2::inline GPT2_ABI {
 struct language_parts {
     language_parts(gpt2::model model_, std::optional<gpt2::tokenizer> tokenizer_,
                    gpt2::audit audit_, std::shared_ptr<thread_pool> pool_,
-                   const execution& how_ = {}, std::filesystem::path source_ = {})
+                   const execution& how_ = {}, std::filesystem::path source_ = {},
+                   std::size_t prefix_bytes = 0)
         : model(std::move(model_)),
           tokenizer(std::move(tokenizer_)),
           audit(std::move(audit_)),
           pool(std::move(pool_)),
           how(how_),
-          source(std::move(source_)) {}
+          source(std::move(source_)) {
+        if (prefix_bytes > 0)
+            prefixes = std::make_unique<prefix_cache>(model.config(), how.cache, prefix_bytes);
+    }
 
     gpt2::model model;
     std::optional<gpt2::tokenizer> tokenizer;  ///< none: ids in, ids out
@@ -38,6 +46,15 @@ struct language_parts {
     std::shared_ptr<thread_pool> pool;
     execution how;
     std::filesystem::path source;  ///< what was loaded; empty: no file
+
+    /// What prompts have in common, kept for the next ones; null: nothing is.
+    std::unique_ptr<prefix_cache> prefixes;
+    detail::lazy_identity lazy_identity;
+
+    /// What a saved text belongs to. The first call reads all weights.
+    const detail::identity& identity() const {
+        return lazy_identity.of(model, tokenizer ? &*tokenizer : nullptr);
+    }
 
     /// Raises not_found when the model came without tokenizer files.
     const gpt2::tokenizer& text() const {
@@ -69,22 +86,41 @@ public:
     /// Tokens that are not computed yet.
     std::span<const token_id> waiting() const { return tokens().subspan(state_.kv.size()); }
 
-    /// Adds tokens and computes them. Raises context_full before any work, token_out_of_range,
-    /// cancelled.
-    void feed(std::span<const token_id> ids, const interruption& until) {
+    /// Adds tokens and computes them, after making room as the policy says. Raises context_full
+    /// before any work, token_out_of_range, cancelled.
+    void feed(std::span<const token_id> ids, const interruption& until,
+              const context_policy& policy = {}) {
         if (ids.empty()) return;
-        if (size() + ids.size() > capacity())
-            fail(errc::context_full, "feed", {"at most ", capacity(), " tokens in all"},
-                 {size(), " and ", ids.size(), " more"});
-        const auto before = size();
+        auto before = tokens_;
+        const auto dropped = dropped_;
         tokens_.insert(tokens_.end(), ids.begin(), ids.end());
         try {
+            drop(policy);
+            if (parts_->prefixes) parts_->prefixes->find(tokens_, state_.kv);
             catch_up(until);
         } catch (...) {
-            tokens_.resize(before);
+            tokens_ = std::move(before);
+            if (dropped_ != dropped) state_.kv.resize(0);  // what is computed is of other tokens
+            dropped_ = dropped;
+            if (state_.kv.size() > size()) state_.kv.resize(size());
             throw;
         }
+        if (parts_->prefixes) parts_->prefixes->insert(tokens_, state_.kv);
     }
+
+    /// Drops tokens as the policy says, so that all others have a position; those behind them then
+    /// wait to be computed again: returns how many. Raises context_full, invalid_argument.
+    std::size_t drop(const context_policy& policy) {
+        if (!full()) return 0;
+        const auto gone = make_room(policy, size() - 1, 1, capacity());
+        const auto first = tokens_.begin() + static_cast<std::ptrdiff_t>(gone.first);
+        tokens_.erase(first, first + static_cast<std::ptrdiff_t>(gone.count));
+        if (state_.kv.size() > gone.first) state_.kv.resize(gone.first);
+        dropped_ += gone.count;
+        return gone.cost(size() + gone.count - 1);
+    }
+    /// How many tokens were dropped.
+    std::size_t dropped() const { return dropped_; }
 
     /// Adds a token without computing it.
     void append(token_id id) { tokens_.push_back(id); }
@@ -123,6 +159,7 @@ public:
     /// Forgets what was computed behind the first `length` tokens, and of the last token in any
     /// case, which is computed anew for the logits behind it.
     void keep_computed(std::size_t length) {
+        if (size() == 0) return;
         const auto kept = std::min({length, size() - 1, state_.kv.size()});
         if (kept < state_.kv.size()) state_.kv.resize(kept);
     }
@@ -137,9 +174,33 @@ public:
     std::unique_ptr<running_text> fork() const {
         auto other = std::make_unique<running_text>(parts_);
         other->tokens_ = tokens_;
+        other->dropped_ = dropped_;
         other->state_.kv.copy_from(state_.kv);
         std::copy_n(logits_.data(), logits_.size(), other->logits_.data());
         return other;
+    }
+
+    /// The text at this moment; it shares what is computed.
+    text_snapshot snapshot() const {
+        text_snapshot taken{tokens_, kv_cache<float>(shape(), state_.kv.stored()), {}};
+        taken.kv.copy_from(state_.kv);
+        if (waiting().empty() && size() > 0)
+            taken.logits.assign(logits_.data(), logits_.data() + logits_.size());
+        taken.prompt_length = dropped_;
+        return taken;
+    }
+    /// The text of a snapshot of this model.
+    static std::unique_ptr<running_text> restore(std::shared_ptr<const language_parts> parts,
+                                                 const text_snapshot& from) {
+        auto text = std::make_unique<running_text>(std::move(parts));
+        text->tokens_ = from.tokens;
+        text->dropped_ = from.prompt_length;
+        text->state_.kv.copy_from(from.kv);
+        if (from.logits.size() == text->logits_.size())
+            std::ranges::copy(from.logits, text->logits_.data());
+        else
+            text->keep_computed(text->size());
+        return text;
     }
 
     /// Computes the one token that waits in each of several texts, all at once. Raises what
@@ -168,6 +229,7 @@ private:
     gpt2::state<float> state_;
     std::vector<token_id> tokens_;  // all of them; the first state_.kv.size() are computed
     buffer<float> logits_;          // (V), behind the last computed token
+    std::size_t dropped_ = 0;       // tokens that stood before or between these
 };
 
 }  // namespace detail

@@ -110,7 +110,10 @@ struct shortlist {
     }
 
     /// Exactly the k best, of equal scores those with the lowest ids; all where there are fewer.
-    void keep_best(std::size_t k);
+    void keep_best(std::size_t k) { keep_highest(scores, k); }
+
+    /// The same by other values, one for each score.
+    void keep_highest(std::span<const float> by, std::size_t k);
 
     /// Drops what top-p has removed.
     void tidy() {
@@ -176,15 +179,25 @@ inline float kth_largest(std::span<const float> values, std::size_t k, std::vect
     return *kth();
 }
 
-inline void shortlist::keep_best(std::size_t k) {
+inline void shortlist::keep_highest(std::span<const float> by, std::size_t k) {
     if (k >= scores.size()) return;
-    const float least = kth_largest(scores, k, largest);
-    std::size_t room = k - static_cast<std::size_t>(std::count_if(
-                               scores.begin(), scores.end(), [&](float x) { return x > least; }));
+    const float least = kth_largest(by, k, largest);
+    const auto above = std::count_if(by.begin(), by.end(), [&](float x) { return x > least; });
+    std::size_t room = k - static_cast<std::size_t>(above);
     keep_if([&](std::size_t i) {
-        if (scores[i] != least) return scores[i] > least;
+        if (by[i] != least) return by[i] > least;
         return room != 0 && room-- != 0;
     });
+}
+
+/// Keeps the entries that `stays` says by their place, or the best so many where those are fewer;
+/// it must like every token better than a less probable one.
+template <class Stays>
+void keep_or_best(shortlist& list, std::size_t least, const Stays& stays) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < list.scores.size() && count < least; ++i) count += stays(i);
+    if (count < least) return list.keep_best(least);
+    list.keep_if(stays);
 }
 
 /// A number that is ordered as the floats are, equal for both zeros.

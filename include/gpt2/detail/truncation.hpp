@@ -58,7 +58,7 @@ inline void keep_top_k(const sampling& how, shortlist& list) {
 /// Keeps the nucleus by the rule of the dialect.
 inline void keep_nucleus(const sampling& how, shortlist& list) {
     const std::size_t least = how.min_tokens_to_keep;
-    if (how.dialect == dialect::openai2019) return keep_top_p_2019(list, how.top_p);
+    if (how.dialect == dialect::openai2019) return keep_top_p_2019(list, how.top_p, least);
     keep_top_p(list, how.top_p);
     if (least == 1) return;
     const auto weights = std::span<const double>(list.weights).first(list.scores.size());
@@ -67,16 +67,6 @@ inline void keep_nucleus(const sampling& how, shortlist& list) {
     list.sparse = false;
     list.total = 0;
     list.keep_best(least);
-}
-
-/// Keeps the entries that `stays` says by their place, or the best so many where those are fewer;
-/// it must like every token better than a less probable one.
-template <class Stays>
-void keep_or_best(shortlist& list, std::size_t least, const Stays& stays) {
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < list.scores.size() && count < least; ++i) count += stays(i);
-    if (count < least) return list.keep_best(least);
-    list.keep_if(stays);
 }
 
 /// Keeps tokens with a share of the best one's probability.
@@ -134,16 +124,19 @@ inline void keep_typical(const sampling& how, shortlist& list) {
     running_mass near{.most =
                           how.dialect == dialect::llama_cpp ? mass : std::nextafter(mass, 0.0f)};
     narrow(list.near, near);
-    float border = list.values[list.near.front().place];
+    const float border = list.values[list.near.front().place];
     if (how.dialect == dialect::llama_cpp) {
         std::size_t stay = 1;
         while (stay < list.near.size() && near.takes(list.near[stay].probability)) ++stay;
         for (const auto& entry : std::span(list.near).subspan(stay))
             list.values[entry.place] = banned;
     }
-    const std::size_t least = std::min(how.min_tokens_to_keep, list.values.size());
-    if (least > 1) border = std::min(border, kth_largest(list.values, least, list.largest));
-    list.keep_if([&](std::size_t i) { return list.values[i] >= border; });
+    const auto within =
+        std::count_if(list.values.begin(), list.values.end(), [&](float x) { return x >= border; });
+    if (static_cast<std::size_t>(within) < how.min_tokens_to_keep)
+        list.keep_highest(list.values, how.min_tokens_to_keep);
+    else
+        list.keep_if([&](std::size_t i) { return list.values[i] >= border; });
     list.find_best();
 }
 
