@@ -50,6 +50,11 @@ struct options {
     interruption until = {};  ///< stop token and deadline, heeded within a layer's work
 };
 
+/// The choice of tokens in words, in the order in which it is made.
+inline std::string describe(const options& how) {
+    return (how.constraint ? "of what the constraint allows: " : "") + describe(how.sampling);
+}
+
 /// A step of a generation, as the callback sees it. `text` is whole UTF-8 characters, and empty
 /// while a character or a possible stop text is incomplete; it is valid during the call only.
 struct piece {

@@ -178,7 +178,7 @@ public:
     explanation explain(std::span<const float> logits, const history& past,
                         token_mask allowed = {}) const {
         sampler copy(*this);
-        const request asked{logits, past, allowed, past.tokens.size()};
+        const request asked{logits, past, allowed, past.dropped + past.tokens.size()};
         copy.check(asked);
         copy.list_.start(logits, detail::best_token(logits, asked.step));
         detail::chain_trace trace(copy.list_);
