@@ -1,6 +1,7 @@
 // Turns a GPT-2 from any file it comes in into another: a Hugging Face folder, GGUF, or the
 // library's own packed file. What is written appears when it is complete.
 #include "cli.hpp"
+#include "progress_bar.hpp"
 
 #include <gpt2/open.hpp>
 #include <gpt2/save.hpp>
@@ -27,32 +28,6 @@ struct arguments {
 
 volatile std::sig_atomic_t interrupted = 0;
 
-/// One line on a terminal, drawn again as bytes are written and wiped away at the end.
-class progress_bar {
-public:
-    explicit progress_bar(bool shown) : shown_(shown) {}
-    progress_bar(const progress_bar&) = delete;
-    progress_bar& operator=(const progress_bar&) = delete;
-    ~progress_bar() {
-        if (drawn_ >= 0) std::cerr << '\r' << std::string(width + 8, ' ') << '\r' << std::flush;
-    }
-
-    void show(std::uint64_t done, std::uint64_t all) {
-        const double share = all == 0 ? 1 : static_cast<double>(done) / static_cast<double>(all);
-        const int percent = static_cast<int>(100 * share);
-        if (!shown_ || percent == drawn_) return;
-        drawn_ = percent;
-        const auto full = static_cast<std::size_t>(share * width);
-        std::cerr << "\r[" << std::string(full, '#') << std::string(width - full, ' ') << "] "
-                  << std::setw(3) << percent << '%' << std::flush;
-    }
-
-private:
-    static constexpr std::size_t width = 50;
-    bool shown_;
-    int drawn_ = -1;  // percent
-};
-
 /// The format that the name of the target asks for.
 gpt2::file_format format_of(const std::filesystem::path& target) {
     const auto extension = target.extension();
@@ -68,23 +43,15 @@ std::uintmax_t bytes_at(const std::filesystem::path& target) {
     return sum;
 }
 
-bool on_a_terminal() {
-#if __has_include(<unistd.h>)
-    return isatty(STDERR_FILENO) != 0;
-#else
-    return false;
-#endif
-}
-
 void convert(arguments& given) {
     const auto begun = std::chrono::steady_clock::now();
     const auto model = gpt2::open_model(given.from);
     if (given.force) given.how.existing = gpt2::existing::replace;
     {
-        progress_bar bar(!given.quiet && on_a_terminal());
+        cli::progress_bar bar(!given.quiet);
         given.how.progress = [&](std::uint64_t done, std::uint64_t all) {
             if (interrupted) throw std::runtime_error("interrupted; nothing is written");
-            bar.show(done, all);
+            bar.show(all == 0 ? 1 : static_cast<double>(done) / static_cast<double>(all));
         };
         std::signal(SIGINT, [](int) { interrupted = 1; });
         gpt2::save(model, given.to, given.format ? *given.format : format_of(given.to), given.how);

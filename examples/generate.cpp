@@ -1,6 +1,8 @@
 // Continues a prompt with a GPT-2: text streams on standard output as it is written; what was
 // loaded, the seed and the speed go to standard error.
+#include "generate/requests.hpp"
 #include "model_options.hpp"
+#include "writing_options.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -20,11 +22,14 @@ enum class output { text, ids, json };
 struct arguments {
     cli::model_options model;
     std::optional<std::string> prompt, prompt_file, input_ids;
-    gpt2::sampling sampling = gpt2::top_k(40, 0.8f);
-    std::optional<std::uint64_t> seed;
-    gpt2::options how;
+    cli::writing writing;
+    std::optional<std::string> draft;
     output format = output::text;
-    bool quiet = false;
+    bool quiet = false, describe = false;
+    std::size_t at_once = 32;
+    // Many requests, a line each.
+    bool jsonl = false, log_probs = false, resume = false;
+    std::optional<std::string> output_file;
 };
 
 std::string read(const std::string& path) {
@@ -49,7 +54,7 @@ std::vector<gpt2::token_id> prompt_ids(const arguments& given, const gpt2::langu
     text = given.prompt        ? *given.prompt
            : given.prompt_file ? read(*given.prompt_file)
                                : cli::standard_input();
-    return model.tokenizer().encode(text, given.how.prompt);
+    return model.tokenizer().encode(text, given.writing.how.prompt);
 }
 
 std::string describe(const gpt2::config& c) {
@@ -61,20 +66,22 @@ std::string describe(const gpt2::config& c) {
     return line.str();
 }
 
-void print(const gpt2::completion& done, const arguments& given) {
+/// A text that was not shown while it was written.
+void print(const gpt2::completion& done, const arguments& given, std::size_t sample) {
+    const bool several = given.writing.samples > 1;
     if (given.format == output::ids) {
         for (std::size_t i = 0; i < done.tokens.size(); ++i)
             std::cout << (i ? " " : "") << done.tokens[i];
     } else if (given.format == output::json) {
-        const nlohmann::json result = {{"text", done.text},
-                                       {"tokens", done.tokens},
-                                       {"log_probs", done.log_probs},
-                                       {"finish", gpt2::name(done.why)},
-                                       {"seed", given.how.seed},
-                                       {"prompt_tokens", done.stats.prompt_tokens},
-                                       {"prompt_seconds", done.stats.prompt_seconds},
-                                       {"decode_seconds", done.stats.decode_seconds}};
-        std::cout << result.dump();
+        auto result = cli::result_of(done);
+        result["seed"] = *given.writing.seed;
+        result["prompt_seconds"] = done.stats.prompt_seconds;
+        result["decode_seconds"] = done.stats.decode_seconds;
+        if (several) result["sample"] = sample;
+        std::cout << cli::dump(result);
+    } else if (several) {
+        std::cout << "=== " << sample + 1 << " of " << given.writing.samples << " ===\n"
+                  << done.text;
     }
     std::cout << '\n';
 }
@@ -87,31 +94,105 @@ void report(const gpt2::completion& done) {
               << std::fixed << std::setprecision(2) << s.prompt_seconds << " s, " << s.new_tokens
               << " new tokens, " << std::setprecision(1)
               << (s.decode_seconds > 0 ? static_cast<double>(steps) / s.decode_seconds : 0.0)
-              << " tokens/s\n";
+              << " tokens/s";
+    if (s.guessed != 0)
+        std::cerr << ", " << s.guessed_right << " of " << s.guessed << " guesses right, "
+                  << s.passes << " passes";
+    std::cerr << '\n';
 }
 
-void generate(arguments& given) {
-    gpt2::validate(given.sampling);
-    const auto begun = std::chrono::steady_clock::now();
-    const auto model = given.model.load();
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
-    std::string text;
-    const auto ids = prompt_ids(given, model, text);
-    given.how.seed = given.seed ? *given.seed : std::random_device()();
-    given.how.sampling = given.sampling;
-    if (!given.quiet)
-        std::cerr << "model: " << describe(model.config()) << ", loaded in " << std::fixed
-                  << std::setprecision(2) << took.count() << " s\nseed: " << given.how.seed
-                  << std::endl;
+/// The smaller model that guesses ahead, on the threads of the one it guesses for.
+std::optional<gpt2::language_model> load_draft(const arguments& given,
+                                               const gpt2::language_model& model) {
+    if (!given.draft) return {};
+    auto how = given.model.how;
+    how.pool = model.parts()->pool;
+    auto draft = gpt2::load(*given.draft, how);
+    const auto known = model.config().vocabulary_size, found = draft.config().vocabulary_size;
+    if (known != found)
+        gpt2::detail::fail(gpt2::errc::invalid_argument, "--draft",
+                           {"the vocabulary of the model, ", known, " tokens"}, found);
+    return draft;
+}
+
+/// One prompt, one text, which is shown while it is written.
+void write_one(const arguments& given, const gpt2::language_model& model,
+               const gpt2::request& asked, const std::string& prompt) {
     const bool streams = given.format == output::text;
     bool begun_text = given.quiet;
-    const auto done = model.generate(ids, given.how, [&](const gpt2::piece& piece) {
-        if (streams && !std::exchange(begun_text, true)) std::cerr << text << std::flush;
+    const auto done = model.generate(asked.prompt, asked.options, [&](const gpt2::piece& piece) {
+        if (streams && !std::exchange(begun_text, true)) std::cerr << prompt << std::flush;
         if (streams) std::cout << piece.text << std::flush;
         return std::cout ? gpt2::flow::go_on : gpt2::flow::stop;
     });
-    print(done, given);
+    print(done, given, 0);
     if (!given.quiet) report(done);
+}
+
+/// One prompt, several texts side by side.
+void write_several(const arguments& given, const gpt2::language_model& model,
+                   const gpt2::request& asked) {
+    std::vector<gpt2::outcome> ends(asked.samples);
+    bool taken = false;
+    model.generate([&] { return std::exchange(taken, true) ? std::nullopt : std::optional(asked); },
+                   [&](std::size_t, std::size_t sample, gpt2::outcome&& end) {
+                       ends[sample] = std::move(end);
+                   },
+                   given.at_once);
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+        const auto done = ends[i].take();
+        print(done, given, i);
+        if (!given.quiet) report(done);
+    }
+}
+
+void write_rows(const arguments& given, const gpt2::language_model& model,
+                const std::optional<gpt2::language_model>& draft) {
+    cli::request_row::settings how{.defaults = given.writing,
+                                   .at_once = given.at_once,
+                                   .log_probs = given.log_probs,
+                                   .progress = !given.quiet};
+    std::ofstream file;
+    if (given.output_file) {
+        const std::filesystem::path path = *given.output_file;
+        if (std::filesystem::exists(path) && !given.resume)
+            gpt2::detail::fail(gpt2::errc::write_failed, gpt2::detail::printable(path.string()),
+                               "is there already; --resume goes on with it");
+        how.before = cli::resume(path);
+        file.open(path, std::ios::binary | std::ios::app);
+        if (!file)
+            gpt2::detail::fail(gpt2::errc::write_failed, gpt2::detail::printable(path.string()),
+                               "cannot be written");
+    }
+    cli::request_row(model, draft, how, given.output_file ? file : std::cout).run();
+}
+
+void generate(arguments& given) {
+    cli::validate(given.writing);
+    const auto begun = std::chrono::steady_clock::now();
+    const auto model = given.model.load();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+    const auto draft = load_draft(given, model);
+    if (!given.writing.seed) given.writing.seed = std::random_device()();
+    if (given.describe) {
+        const auto how = cli::settled(given.writing, model, 1, draft);
+        std::cout << gpt2::describe(how.sampling) << '\n';
+        return;
+    }
+    std::string text;
+    gpt2::request asked;
+    if (!given.jsonl) {
+        asked.prompt = prompt_ids(given, model, text);
+        asked.options = cli::settled(given.writing, model, asked.prompt.size(), draft);
+        asked.samples = given.writing.samples;
+    }
+    if (!given.quiet)
+        std::cerr << "model: " << describe(model.config()) << ", loaded in " << std::fixed
+                  << std::setprecision(2) << took.count() << " s\nseed: " << *given.writing.seed
+                  << std::endl;
+    if (given.jsonl) return write_rows(given, model, draft);
+    if (asked.samples > 1) return write_several(given, model, asked);
+    write_one(given, model, asked, text);
 }
 
 void declare(CLI::App& app, arguments& given) {
@@ -121,29 +202,35 @@ void declare(CLI::App& app, arguments& given) {
     prompts->add_option("--prompt", given.prompt, "A text");
     prompts->add_option("--prompt-file", given.prompt_file, "A file, all of its bytes");
     prompts->add_option("--input-ids", given.input_ids, "Token ids: 1,2,3");
+    auto* const jsonl = prompts->add_flag(
+        "--jsonl", given.jsonl,
+        "A request a line of standard input, {\"prompt\": text or \"ids\": [...], \"id\": any, and "
+        "options by these names with underscores}; a result a line, in their order");
     prompts->require_option(0, 1);
-    app.add_option("--max-new-tokens", given.how.max_new_tokens, "How many tokens to write")
+    cli::declare(app, given.writing);
+    app.add_option("--draft", given.draft,
+                   "Folder or file of a smaller model that guesses ahead: saves time, changes "
+                   "nothing")
+        ->group("The text")
+        ->excludes(app.get_option("--lookup"));
+    auto* const format = cli::add_choice<output>(
+        app, "--output", given.format,
+        {{"text", output::text}, {"ids", output::ids}, {"json", output::json}}, "What to print");
+    format->excludes(jsonl);
+    app.add_option("--at-once", given.at_once, "How many texts are under way at most")
         ->check(cli::count());
-    app.add_option("--temperature", given.sampling.temperature,
-                   "Below 1 sharper, above 1 wilder; 0 takes the likeliest token (greedy)");
-    app.add_option("--top-k", given.sampling.top_k, "Only the K likeliest tokens; 0: all")
-        ->check(cli::count());
-    app.add_option("--top-p", given.sampling.top_p,
-                   "Only the likeliest tokens that make up P; 1: all");
-    app.add_option("--seed", given.seed, "Same seed, same text; default: a random one, reported")
-        ->check(cli::count());
-    cli::add_choice<output>(app, "--output", given.format,
-                            {{"text", output::text}, {"ids", output::ids}, {"json", output::json}},
-                            "What to print");
-    app.add_option("--stop", given.how.stop, "Text that ends the generation; may be repeated")
-        ->allow_extra_args(false)
-        ->default_str("");
-    app.add_flag_callback(
-        "--ignore-end", [&] { given.how.at_end_of_text = gpt2::end_rule::go_on; },
-        "End of text is a token like any other");
-    app.add_flag_callback(
-        "--specials", [&] { given.how.prompt = gpt2::specials::as_tokens; },
-        "Special tokens written in the prompt, such as <|endoftext|>, are tokens");
+    app.add_flag("--log-probs", given.log_probs,
+                 "With --jsonl: the log-probability of each token too")
+        ->needs(jsonl);
+    auto* const file = app.add_option("--output-file", given.output_file,
+                                      "With --jsonl: a new file for the results")
+                           ->needs(jsonl);
+    app.add_flag("--resume", given.resume,
+                 "Go on with the file: requests that have a result there are skipped")
+        ->needs(file);
+    app.add_flag("--describe", given.describe,
+                 "Print the filters in the order they take effect, and end")
+        ->excludes(jsonl);
     app.add_flag("--quiet", given.quiet, "Nothing on standard error but errors");
 }
 

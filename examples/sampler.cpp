@@ -92,7 +92,12 @@ std::vector<float> read_logits(const json& line) {
 request read_request(const std::string& text) {
     json line;
     try {
-        line = json::parse(with_quoted_infinities(text));
+        const auto check_depth = [](int depth, json::parse_event_t, const json&) {
+            if (depth > 32)
+                gpt2::detail::fail(gpt2::errc::bad_json, "line", "at most 32 levels", "more");
+            return true;
+        };
+        line = json::parse(with_quoted_infinities(text), check_depth);
     } catch (const json::parse_error& problem) {
         gpt2::detail::fail(gpt2::errc::bad_json, "line", "a JSON object",
                            {"an error at byte ", problem.byte});

@@ -25,7 +25,8 @@ using json = nlohmann::json;
 
 [[noreturn]] inline void refuse(std::string_view name, std::string_view expected,
                                 const json& found) {
-    const auto text = found.dump(-1, ' ', true, json::error_handler_t::replace);
+    const auto text = found.is_string() ? found.get<std::string>()
+                                        : found.dump(-1, ' ', true, json::error_handler_t::replace);
     gpt2::detail::fail(gpt2::errc::invalid_argument, name, expected,
                        gpt2::detail::printable(text, 40));
 }

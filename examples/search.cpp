@@ -282,8 +282,8 @@ void declare_beams(CLI::App& app, arguments& given) {
                    "Of diverse: what a token loses for each other group that takes it");
     app.add_option("--samples", given.samples.count, "Of best-of: texts to draw")
         ->check(cli::count());
-    cli::add_choice<gpt2::ranking>(app, "--rank", given.samples.by,
-                                   {{"mean", gpt2::ranking::mean}, {"sum", gpt2::ranking::sum}},
+    cli::add_choice<gpt2::best_by>(app, "--rank", given.samples.by,
+                                   {{"mean", gpt2::best_by::mean}, {"sum", gpt2::best_by::sum}},
                                    "Of best-of: log-probability per token, or in all");
 }
 

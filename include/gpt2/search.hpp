@@ -101,7 +101,7 @@ inline std::vector<hypothesis> beam_search(const language_model& with, const pro
                                            const on_beam_step& callback = {});
 
 /// What samples are ranked by: their log-probability under the model itself.
-enum class ranking { sum, mean };
+enum class best_by { sum, mean };
 
 /// How many texts to draw, and which to keep.
 struct best_of {
@@ -109,7 +109,7 @@ struct best_of {
 
     std::size_t count = 8;   ///< 1 to `most`
     std::size_t n_best = 1;  ///< 1 to count
-    ranking by = ranking::mean;
+    best_by by = best_by::mean;
 };
 
 /// Draws several continuations and returns those that the model finds likeliest, the best first;
@@ -448,7 +448,7 @@ inline std::vector<hypothesis> sample_best(const language_model& with, const pro
     for (auto& done : with.generate(std::span(&all, 1))) {
         hypothesis& one = found.emplace_back();
         for (const float x : done.log_probs) one.log_prob += static_cast<double>(x);
-        const auto length = how.by == ranking::mean ? done.tokens.size() : 1;
+        const auto length = how.by == best_by::mean ? done.tokens.size() : 1;
         one.score = length == 0 ? 0 : one.log_prob / static_cast<double>(length);
         one.text = std::move(done.text);
         one.tokens = std::move(done.tokens);

@@ -379,14 +379,14 @@ TEST_CASE("sample i of the best is sequence i of the seed", "[search]") {
     CHECK(one[0].tokens == plain.tokens);
     CHECK(one[0].log_probs == plain.log_probs);
     CHECK(one[0].text == plain.text);
-    for (const auto by : {gpt2::ranking::sum, gpt2::ranking::mean}) {
+    for (const auto by : {gpt2::best_by::sum, gpt2::best_by::mean}) {
         const auto all = gpt2::sample_best(model, start, {.count = 8, .n_best = 8, .by = by}, how);
         REQUIRE(all.size() == 8);
         std::set<ids> different;
         for (std::size_t i = 0; i < all.size(); ++i) {
             different.insert(all[i].tokens);
             const auto& tokens = all[i].tokens;
-            const auto count = by == gpt2::ranking::mean ? tokens.size() : 1;
+            const auto count = by == gpt2::best_by::mean ? tokens.size() : 1;
             CHECK(all[i].score ==
                   Approx(log_prob_of(model, start, tokens) / static_cast<double>(count))
                       .margin(1e-4));

@@ -1,5 +1,5 @@
 # headers_alone.sh INCLUDE_FOLDER COMPILER FLAGS…: every header below the folder compiles with
-# nothing included before it.
+# nothing included before it, and all of them compile together.
 set -u
 folder=$1
 shift
@@ -13,5 +13,11 @@ for header in $(cd "$folder" && find gpt2 -name '*.hpp' | sort); do
         failed=$((failed + 1))
     }
 done
+all=$(cd "$folder" && find gpt2 -name '*.hpp' ! -name separate.hpp | sort |
+    sed 's/.*/#include <&>/')
+printf '%s\n' "$all" | "$@" -fsyntax-only -x c++ - || {
+    echo "above: what all headers together do not compile for"
+    failed=$((failed + 1))
+}
 echo "$count headers, $failed failed"
 [ "$count" -gt 0 ] && [ "$failed" -eq 0 ]

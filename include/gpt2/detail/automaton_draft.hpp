@@ -32,7 +32,7 @@ struct draft_edge {
     enum class kind : unsigned char { bytes, nothing, calls };
     state_id from, to;
     rule_id rule = 0;
-    byte_range bytes = {};
+    byte_interval bytes = {};
     kind does = kind::nothing;
 };
 
@@ -160,7 +160,7 @@ public:
     }
 
 private:
-    void step(state_id& at, byte_range range) {
+    void step(state_id& at, byte_interval range) {
         const state_id next = add_state();
         add_edge({at, next, 0, range, draft_edge::kind::bytes});
         at = next;

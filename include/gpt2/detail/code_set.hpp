@@ -79,10 +79,10 @@ private:
 };
 
 /// The bytes that one place of a text may have.
-struct byte_range {
+struct byte_interval {
     unsigned char low, high;
 };
-using byte_sequence = std::vector<byte_range>;
+using byte_sequence = std::vector<byte_interval>;
 
 /// Appends what UTF-8 writes for the characters first … last, none of them a surrogate. A range is
 /// halved until all its characters differ in whole trailing bytes only.

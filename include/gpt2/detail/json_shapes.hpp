@@ -27,7 +27,7 @@ namespace detail {
 
 /// The order in which an object's members were written is kept in it, as an array of their names,
 /// under a key that no text of JSON can have.
-inline constexpr std::string_view order_key = "\xFF";
+inline constexpr std::string_view order_field = "\xFF";
 
 class ordered_json_builder final : public json_builder {
 public:
@@ -42,7 +42,7 @@ public:
         json_builder::key(name);
     }
     void end_object() override {
-        std::string key(order_key);
+        std::string key(order_field);
         json_builder::key(key);
         json_builder::start_array();
         for (std::string& name : names_.back()) json_builder::string(name);
@@ -57,7 +57,7 @@ private:
 
 /// The names of an object's members, as they were written.
 inline const json_value::array& names_in_order(const json_value::object& of) {
-    return *of.find(order_key)->second.items();
+    return *of.find(order_field)->second.items();
 }
 
 /// A character as it stands in a string.

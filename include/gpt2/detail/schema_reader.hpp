@@ -136,7 +136,7 @@ inline constexpr std::string_view schema_keywords[] = {"type",
                                                        "exclusiveMaximum"};
 inline constexpr std::string_view schema_remarks[] = {
     "title",      "description", "$schema",   "$id",   "$comment",    "default", "examples",
-    "deprecated", "readOnly",    "writeOnly", "$defs", "definitions", order_key};
+    "deprecated", "readOnly",    "writeOnly", "$defs", "definitions", order_field};
 
 inline schema_object::schema_object(const schema_place& at, std::string_view where)
     : members_(at.value->members()), path_(at.path), where_(where) {
@@ -335,7 +335,7 @@ private:
     }
     const json_value* property(const schema_place& at, const std::string& name) const {
         const auto* const all = schema_object(at, where_).object("properties");
-        if (!all || name == order_key) return nullptr;
+        if (!all || name == order_field) return nullptr;
         const auto found = all->find(name);
         return found == all->end() ? nullptr : &found->second;
     }
