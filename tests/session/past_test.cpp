@@ -19,6 +19,7 @@ using ids = std::vector<gpt2::token_id>;
 ids counting(std::size_t count) {
     ids tokens(count);
     std::iota(tokens.begin(), tokens.end(), 1);
+    for (auto& token : tokens) token %= 251;
     return tokens;
 }
 
@@ -151,4 +152,20 @@ TEST_CASE("prompts that begin alike compute what is new", "[past]") {
     CHECK(statistics.hits == 3);
     CHECK(statistics.tokens_saved >= 3 * 128);
     CHECK(statistics.bytes <= std::size_t{1} << 20);
+}
+
+TEST_CASE("a feed that fails leaves the session as it was, with a prefix cache too", "[past]") {
+    auto shape = test::small_config();
+    shape.context_length = 300;
+    const auto sharing = parts_with_prefixes(shape);
+    gpt2::session first(sharing), second(sharing), fresh(sharing);
+    first.feed(counting(280));
+    second.feed(counting(140));
+    second.rewind(135);  // whose last token is to be computed again
+    auto rest = counting(280);
+    rest.erase(rest.begin(), rest.begin() + 135);
+    rest.push_back(1000);  // no token
+    CHECK(code_of([&] { second.feed(rest); }) == gpt2::errc::token_out_of_range);
+    fresh.feed(counting(135));
+    check_same(fresh, second);
 }

@@ -92,7 +92,7 @@ public:
               const context_policy& policy = {}) {
         if (ids.empty()) return;
         auto before = tokens_;
-        const auto dropped = dropped_;
+        const auto dropped = dropped_, computed = state_.kv.size();
         tokens_.insert(tokens_.end(), ids.begin(), ids.end());
         try {
             drop(policy);
@@ -100,9 +100,10 @@ public:
             catch_up(until);
         } catch (...) {
             tokens_ = std::move(before);
-            if (dropped_ != dropped) state_.kv.resize(0);  // what is computed is of other tokens
+            // What was dropped is computed again; what a prefix cache brought has no logits.
+            const auto kept = dropped_ != dropped ? 0 : std::min(computed, state_.kv.size());
+            state_.kv.resize(kept);
             dropped_ = dropped;
-            if (state_.kv.size() > size()) state_.kv.resize(size());
             throw;
         }
         if (parts_->prefixes) parts_->prefixes->insert(tokens_, state_.kv);
