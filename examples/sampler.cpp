@@ -143,8 +143,10 @@ std::string as_json(const gpt2::explanation& found) {
 std::string shortened(const std::vector<gpt2::token_id>& ids) {
     constexpr std::size_t most = 12;
     std::string text;
-    for (std::size_t i = 0; i < std::min(most, ids.size()); ++i)
-        text += (i == 0 ? "" : " ") + std::to_string(ids[i]);
+    for (std::size_t i = 0; i < std::min(most, ids.size()); ++i) {
+        if (i != 0) text += ' ';
+        text += std::to_string(ids[i]);
+    }
     if (ids.size() > most) text += " and " + std::to_string(ids.size() - most) + " more";
     return text;
 }

@@ -1,6 +1,7 @@
 // How likely a model finds a text: token by token, as one figure, or against other texts.
 #include "model_options.hpp"
 
+#include <gpt2/detail/json.hpp>
 #include <gpt2/score_report.hpp>
 
 #include <algorithm>
