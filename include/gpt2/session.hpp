@@ -73,8 +73,7 @@ public:
     }
 
     /// Writes the text into a file from which language_model::resume goes on, to the bit as this
-    /// session would. Raises write_failed, also where something is
-    /// there that may not be replaced.
+    /// session would. Raises write_failed, also where something is there that may not be replaced.
     void save(const std::filesystem::path& target, existing what = existing::keep) const {
         detail::save_snapshot(text().snapshot(), text().parts().identity(), target, what);
     }

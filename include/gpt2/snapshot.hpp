@@ -4,15 +4,15 @@
 // takes its time while the text goes on. The file holds their exact bits and everything else that
 // the next token depends on: a text that is restored goes on to the bit as it would have. It names
 // the model, the tokenizer and the format of the cache, and is read for no others; a file that is
-// cut short or damaged anywhere is refused before anything is changed.
+// cut short or damaged anywhere is refused before anything is changed. A draw depends on its seed
+// and its place in the text, and a character that has begun on the last tokens, so neither is kept.
 //
 //   bytes 0…8       "gpt2text"
 //   u32, u32        version 1; how keys and values are stored: 0 f32, 1 f16, 2 bf16
 //   u64 × 3         bytes of the file; identities of the model and of the tokenizer
-//   u64 × 6         tokens, positions of keys and values, bytes of notes, of pending, logits,
-//                   length of the prompt
+//   u64 × 4         tokens, positions of keys and values, logits, tokens dropped before
 //   u64             checksum of all that
-//   i32…            tokens, then notes, pending, f32… logits, and of each position the numbers of
+//   i32…            tokens, then f32… logits, and of each position the numbers of
 //                   kv_cache::copy_out
 //   u64             checksum of all that follows the first one
 //
@@ -48,9 +48,7 @@ struct text_snapshot {
     std::vector<token_id> tokens;  ///< all of them; the first kv.size() are computed
     kv_cache<float> kv;            ///< shares the pages of the text it was taken of
     std::vector<float> logits;     ///< (V) behind the last token, or none: it is not computed yet
-    std::size_t prompt_length = 0;
-    std::string notes = {};    ///< what a sampler remembers, in its own words
-    std::string pending = {};  ///< bytes of a character that is not complete
+    std::size_t dropped = 0;       ///< tokens that stood before or between these
 };
 
 namespace detail {
@@ -58,11 +56,11 @@ namespace detail {
 inline constexpr std::string_view snapshot_magic = "gpt2text";
 inline constexpr std::uint32_t snapshot_version = 1;
 /// Bytes before the tokens, its checksum included.
-inline constexpr std::size_t snapshot_front_bytes = 8 + 2 * 4 + 9 * 8 + 8;
+inline constexpr std::size_t snapshot_front_bytes = 8 + 2 * 4 + 7 * 8 + 8;
 
 /// Sizes in a snapshot's file.
 struct snapshot_counts {
-    std::uint64_t tokens, positions, notes, pending, logits, prompt_length;
+    std::uint64_t tokens, positions, logits, dropped;
 };
 
 /// Hands bytes on and adds them up.
@@ -95,24 +93,20 @@ private:
 [[gnu::cold]] inline void write_snapshot(const text_snapshot& from, const identity& of,
                                          const byte_sink& sink) {
     const auto position_bytes = from.kv.position_bytes();
-    const std::uint64_t body = sizeof(token_id) * from.tokens.size() + from.notes.size() +
-                               from.pending.size() + sizeof(float) * from.logits.size() +
-                               position_bytes * from.kv.size();
+    const std::uint64_t body = sizeof(token_id) * from.tokens.size() +
+                               sizeof(float) * from.logits.size() + position_bytes * from.kv.size();
     std::string front(snapshot_magic);
     append_number(front, snapshot_version);
     append_number(front, static_cast<std::uint32_t>(from.kv.stored()));
     for (const std::uint64_t number :
          {std::uint64_t{snapshot_front_bytes} + body + sizeof(std::uint64_t), of.model,
           of.tokenizer, std::uint64_t{from.tokens.size()}, std::uint64_t{from.kv.size()},
-          std::uint64_t{from.notes.size()}, std::uint64_t{from.pending.size()},
-          std::uint64_t{from.logits.size()}, std::uint64_t{from.prompt_length}})
+          std::uint64_t{from.logits.size()}, std::uint64_t{from.dropped}})
         append_number(front, number);
     summing_sink out(sink);
     out.put(front);
     out.put_sum();
     out.put_all(from.tokens);
-    out.put(from.notes);
-    out.put(from.pending);
     out.put_all(from.logits);
     std::vector<std::byte> row(position_bytes);
     for (std::size_t i = 0; i < from.kv.size(); ++i) {
@@ -192,8 +186,7 @@ private:
         fail(errc::truncated, file_.name(), {size, " bytes"}, {"an end after ", file_.size()});
     if (file_.size() > size) refuse({size, " bytes"}, file_.size());
     snapshot_counts counts{};
-    for (auto* count : {&counts.tokens, &counts.positions, &counts.notes, &counts.pending,
-                        &counts.logits, &counts.prompt_length})
+    for (auto* count : {&counts.tokens, &counts.positions, &counts.logits, &counts.dropped})
         *count = in.number<std::uint64_t>();
     check_counts(counts, size);
     return counts;
@@ -208,15 +201,13 @@ private:
     most("tokens", counts.tokens, shape_.context_length + 1);
     most("positions", counts.positions,
          std::min<std::uint64_t>(counts.tokens, shape_.context_length));
-    most("length of the prompt", counts.prompt_length, counts.tokens);
-    most("bytes of notes", counts.notes, size);
-    most("bytes of a character", counts.pending, 3);
+    most("tokens dropped", counts.dropped, std::uint64_t{1} << 48);
     const bool computed = counts.tokens > 0 && counts.positions == counts.tokens;
     if (counts.logits != (computed ? shape_.vocabulary_size : 0))
         refuse({computed ? shape_.vocabulary_size : 0, " logits"}, counts.logits);
     // No count is above a few times 2^24 or the file's size, so nothing overflows.
-    const auto expected = snapshot_front_bytes + sizeof(token_id) * counts.tokens + counts.notes +
-                          counts.pending + sizeof(float) * counts.logits +
+    const auto expected = snapshot_front_bytes + sizeof(token_id) * counts.tokens +
+                          sizeof(float) * counts.logits +
                           kv_cache<float>(shape_, stored_).position_bytes() * counts.positions +
                           sizeof(std::uint64_t);
     if (expected != size) refuse({expected, " bytes by its counts"}, size);
@@ -225,13 +216,9 @@ private:
 [[gnu::cold]] inline text_snapshot snapshot_reader::read() {
     const auto counts = read_front();
     const auto size = [](std::uint64_t count) { return static_cast<std::size_t>(count); };
-    text_snapshot text{
-        std::vector<token_id>(size(counts.tokens)), kv_cache<float>(shape_, stored_),
-        std::vector<float>(size(counts.logits)),    size(counts.prompt_length),
-        std::string(size(counts.notes), '\0'),      std::string(size(counts.pending), '\0')};
+    text_snapshot text{std::vector<token_id>(size(counts.tokens)), kv_cache<float>(shape_, stored_),
+                       std::vector<float>(size(counts.logits)), size(counts.dropped)};
     take_all(text.tokens);
-    take_all(text.notes);
-    take_all(text.pending);
     take_all(text.logits);
     text.kv.reserve(size(counts.positions));
     std::vector<std::byte> row(text.kv.position_bytes());

@@ -78,6 +78,21 @@ TEST_CASE("a session that was saved goes on to the bit", "[past]") {
     CHECK(code_of([&] { model.resume(scratch / "torn"); }) != gpt2::errc{});
 }
 
+TEST_CASE("a session that has dropped most of its past is saved like any other", "[past]") {
+    const test::scratch_folder scratch;
+    const gpt2::language_model model(test::small_parts());  // 60 positions
+    auto how = drawing(300, 9);
+    how.context = {gpt2::when_full::slide, 2};
+    auto text = model.start("abc");
+    text.generate(how);
+    text.save(scratch / "far");
+    auto again = model.resume(scratch / "far");
+    check_same(again, text);
+    how.max_new_tokens = 90;
+    CHECK(again.generate(how).tokens == text.generate(how).tokens);
+    check_same(again, text);
+}
+
 TEST_CASE("past the context a text is a new one of the tokens that stay", "[past]") {
     const auto model = test::small_parts();  // 60 positions
     for (const auto rule : {gpt2::when_full::truncate, gpt2::when_full::slide})

@@ -25,7 +25,7 @@ using ids = std::vector<gpt2::token_id>;
 constexpr identity ours{0x1234, 0x5678};
 
 text_snapshot snapshot_of(const text<float>& from) {
-    return {from.tokens, from.state->kv, from.logits, from.tokens.size() / 2, "mu=3", "\xE2\x82"};
+    return {from.tokens, from.state->kv, from.logits, 3 * from.tokens.size()};
 }
 
 std::string written(const text_snapshot& from, const identity& of = ours) {
@@ -72,9 +72,7 @@ TEST_CASE("a text that is restored goes on to the bit", "[session][snapshot]") {
         const auto known = read(bytes, home.shape, ours, home.how.cache);
         CHECK(known.tokens == a.tokens);
         CHECK(known.logits == a.logits);
-        CHECK(known.prompt_length == length / 2);
-        CHECK(known.notes == "mu=3");
-        CHECK(known.pending == "\xE2\x82");
+        CHECK(known.dropped == 3 * length);
         CHECK(known.kv.size() == length);
         CHECK(written(known) == bytes);
         if (length == 300) continue;
@@ -136,18 +134,17 @@ TEST_CASE("where the numbers of a file are", "[session][snapshot]") {
             kv.write(layer, head, {&k[0][0], 3, 2}, {&v[0][0], 3, 2});
         }
     kv.resize(3);
-    const auto bytes = written({{4, 3, 2}, kv, {.5f, 1, 2, 3, 4}, 2, "n", ""});
+    const auto bytes = written({{4, 3, 2}, kv, {.5f, 1, 2, 3, 4}, 70});
     std::string expected = "gpt2text";
     const auto add = [&](auto value) { gpt2::detail::append_number(expected, value); };
     add(std::uint32_t{1}), add(std::uint32_t{0});
-    const std::uint64_t size = 96 + 3 * 4 + 1 + 5 * 4 + 3 * 16 * 4 + 8;
+    const std::uint64_t size = 80 + 3 * 4 + 5 * 4 + 3 * 16 * 4 + 8;
     for (const std::uint64_t x : {size, std::uint64_t{0x1234}, std::uint64_t{0x5678}}) add(x);
-    for (const std::uint64_t x : {3, 3, 1, 0, 5, 2}) add(x);
+    for (const std::uint64_t x : {3, 3, 5, 70}) add(x);
     CHECK(bytes.size() == size);
-    CHECK(bytes.substr(0, 88) == expected);
-    const std::size_t rows = 96 + 12 + 1 + 20;
-    CHECK(bytes[96] == 4);
-    CHECK(bytes[108] == 'n');
+    CHECK(bytes.substr(0, 72) == expected);
+    const std::size_t rows = 80 + 12 + 20;
+    CHECK(bytes[80] == 4);
     for (std::size_t t = 0; t < 3; ++t)
         for (std::size_t i = 0; i < 4; ++i)
             for (std::size_t d = 0; d < 2; ++d) {
@@ -197,10 +194,12 @@ TEST_CASE("a file of something else is refused", "[session][snapshot]") {  // 26
     refuses("a saved session", [&] { read(patched(bytes, 0, 'G'), home.shape); });
     CHECK_ERROR(errc::unsupported, read(patched(bytes, 8, std::uint32_t{2}), home.shape));
     // Counts far beyond any file take no memory (CVE-2026-43629).
-    for (std::size_t offset = 40; offset < 88; offset += 8)
+    for (std::size_t offset = 40; offset < 72; offset += 8)
         for (const auto count :
              {std::uint64_t{1} << 61, std::numeric_limits<std::uint64_t>::max(),
               std::uint64_t{1} << 62, std::uint64_t{1} << 32, std::uint64_t{21}}) {
+            // As many tokens may have been dropped: nothing in the file depends on it.
+            if (offset == 64 && count <= std::uint64_t{1} << 32) continue;
             INFO("offset " << offset << ", count " << count);
             std::size_t growth = 0;
             growth = test::peak_growth([&] {

@@ -187,7 +187,7 @@ public:
         taken.kv.copy_from(state_.kv);
         if (waiting().empty() && size() > 0)
             taken.logits.assign(logits_.data(), logits_.data() + logits_.size());
-        taken.prompt_length = dropped_;
+        taken.dropped = dropped_;
         return taken;
     }
     /// The text of a snapshot of this model.
@@ -195,7 +195,7 @@ public:
                                                  const text_snapshot& from) {
         auto text = std::make_unique<running_text>(std::move(parts));
         text->tokens_ = from.tokens;
-        text->dropped_ = from.prompt_length;
+        text->dropped_ = from.dropped;
         text->state_.kv.copy_from(from.kv);
         if (from.logits.size() == text->logits_.size())
             std::ranges::copy(from.logits, text->logits_.data());
