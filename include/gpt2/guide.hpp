@@ -6,6 +6,7 @@
 
 #include "core.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -38,5 +39,20 @@ public:
 
 /// Gives each text a guide of its own.
 using guides = std::function<std::unique_ptr<guide>()>;
+
+namespace detail {
+
+/// What a guide allows when `left` tokens can be written, copied into `mask` for a vocabulary that
+/// may be padded beyond the tokens there are.
+inline std::span<const std::uint64_t> allowed_by(guide& from, std::size_t left,
+                                                 std::size_t vocabulary,
+                                                 std::vector<std::uint64_t>& mask) {
+    const auto given = from.allowed(left);
+    mask.assign((vocabulary + 63) / 64, 0);
+    std::copy_n(given.begin(), std::min(given.size(), mask.size()), mask.begin());
+    return mask;
+}
+
+}  // namespace detail
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -84,6 +84,9 @@ public:
         run(inputs.rows(), copy, s, logits, trace);
     }
 
+    /// Raises token_out_of_range for an id that is no row of the vocabulary.
+    void check_ids(std::span<const token_id> ids) const;
+
     /// The vectors of tokens, rows of wte: ids (T) -> x (T, C). Raises token_out_of_range,
     /// wrong_shape.
     void vectors(std::span<const token_id> ids, view<Scalar> x) const {
@@ -117,7 +120,6 @@ public:
 private:
     static buffer<Scalar> position_vectors(const weight_scope& w, const gpt2::config& c);
 
-    void check_ids(std::span<const token_id> ids) const;
     void check(std::size_t t, const state<Scalar>& s, view<Scalar> logits) const;
 
     /// A text goes on by t positions; fill(first, x) writes their vectors from `first` on into x.

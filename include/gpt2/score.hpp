@@ -171,7 +171,7 @@ inline text_score unscored(std::span<const token_id> ids, std::span<const byte_r
 
 /// Ids that came without a text.
 inline text_score unscored(const language_model& model, std::span<const token_id> ids) {
-    require_ids(ids, model.config().vocabulary_size);
+    model.model().check_ids(ids);
     if (!model.has_tokenizer()) return unscored(ids, std::span<const byte_range>());
     return unscored(ids, token_ranges(model.tokenizer(), ids));
 }

@@ -2,38 +2,22 @@
 // programs on what it wrote.
 #include "../support/catch.hpp"
 #include "../support/files.hpp"
+#include "../support/program.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
-
-#include <sys/wait.h>
 
 namespace fs = std::filesystem;
 
 namespace {
 
-struct outcome {
-    int status;
-    std::string output;  ///< standard output and error
-};
-
-outcome run(const std::string& program, const std::string& arguments) {
-    const std::string command =
-        std::string(GPT2_EXAMPLES_DIR "/") + program + " " + arguments + " 2>&1 </dev/null";
-    std::FILE* const pipe = ::popen(command.c_str(), "r");
-    REQUIRE(pipe != nullptr);
-    std::string text;
-    std::array<char, 4096> part;
-    while (const auto got = std::fread(part.data(), 1, part.size(), pipe))
-        text.append(part.data(), got);
-    return {WEXITSTATUS(::pclose(pipe)), text};
+test::outcome run(const std::string& program, const std::string& arguments) {
+    return test::run_program(program, arguments, "2>&1 </dev/null");
 }
 
-outcome convert(const fs::path& from, const fs::path& to, const std::string& more = "") {
+test::outcome convert(const fs::path& from, const fs::path& to, const std::string& more = "") {
     return run("convert", "--from '" + from.string() + "' --to '" + to.string() + "' " + more);
 }
 

@@ -1,40 +1,25 @@
 // The sampler program from outside: lines in, lines or tables out, and what it refuses.
 #include "../support/catch.hpp"
 #include "../support/files.hpp"
+#include "../support/program.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <sstream>
 #include <string>
 #include <vector>
-
-#include <sys/wait.h>
 
 namespace {
 
 using nlohmann::json;
 
-struct outcome {
-    int status;
-    std::string output;  ///< standard output, and error where it was asked for
-};
-
-outcome run(const std::string& arguments, const std::string& input,
-            const std::string& errors = " 2>&1") {
+test::outcome run(const std::string& arguments, const std::string& input,
+                  const std::string& errors = "2>&1") {
     const test::scratch_folder scratch;
     test::write_file(scratch / "input", input);
-    const std::string command = std::string(GPT2_EXAMPLES_DIR "/sampler ") + arguments + errors +
-                                " <'" + (scratch / "input").string() + "'";
-    std::FILE* const pipe = ::popen(command.c_str(), "r");
-    REQUIRE(pipe != nullptr);
-    std::string text;
-    std::array<char, 4096> part;
-    while (const auto got = std::fread(part.data(), 1, part.size(), pipe))
-        text.append(part.data(), got);
-    return {WEXITSTATUS(::pclose(pipe)), text};
+    return test::run_program("sampler", arguments,
+                             errors + " <'" + (scratch / "input").string() + "'");
 }
 
 std::vector<json> lines_of(const std::string& text) {
@@ -52,7 +37,7 @@ json answer(const std::string& line) {
 }
 
 std::string error_of(const std::string& line) {
-    const auto done = run("--jsonl", line + "\n", " 2>/dev/null");
+    const auto done = run("--jsonl", line + "\n", "2>/dev/null");
     INFO(done.output);
     CHECK(done.status == 1);
     return lines_of(done.output).at(0)["error"];
@@ -101,7 +86,7 @@ TEST_CASE("sampler: logits as hex, options of HF by name, dialects", "[examples]
 
 TEST_CASE("sampler: a line that is wrong is answered too, and the others go on", "[examples]") {
     const auto done =
-        run("--jsonl", "{\"logits\": [1, 2]}\n\nnonsense\n{\"logits\": [3]}\n", " 2>/dev/null");
+        run("--jsonl", "{\"logits\": [1, 2]}\n\nnonsense\n{\"logits\": [3]}\n", "2>/dev/null");
     CHECK(done.status == 1);
     const auto lines = lines_of(done.output);
     REQUIRE(lines.size() == 3);

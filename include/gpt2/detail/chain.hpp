@@ -11,6 +11,7 @@
 #include "shortlist.hpp"
 #include "truncation.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -205,66 +206,44 @@ inline constexpr filter log_softmax{"log-softmax", filter_kind::normalisation,
 
 }  // namespace filters
 
-/// As HF transformers, whose own filters stand in its order; those that it has not are where what
+/// The filters that know the text, in HF transformers' order; those that it has not are where what
 /// they act on is at hand.
-inline constexpr std::array hf_chain{filters::sequence_bias,
-                                     filters::logit_bias,
-                                     filters::repetition_penalty,
-                                     filters::presence_penalty,
-                                     filters::dry,
-                                     filters::no_repeat_ngram,
-                                     filters::bad_words,
-                                     filters::min_length,
-                                     filters::min_new_tokens,
-                                     filters::allowed,
-                                     filters::forced_begin,
-                                     filters::forced_end,
-                                     filters::decay,
-                                     filters::suppress,
-                                     filters::begin_suppress,
-                                     filters::users,
-                                     filters::temperature,
-                                     filters::top_n_sigma,
-                                     filters::top_h,
-                                     filters::top_k,
-                                     filters::top_p,
-                                     filters::min_p,
-                                     filters::typical,
-                                     filters::epsilon,
-                                     filters::eta,
-                                     filters::xtc,
-                                     filters::mirostat,
-                                     filters::log_softmax};
+inline constexpr std::array processors{filters::sequence_bias,
+                                       filters::logit_bias,
+                                       filters::repetition_penalty,
+                                       filters::presence_penalty,
+                                       filters::dry,
+                                       filters::no_repeat_ngram,
+                                       filters::bad_words,
+                                       filters::min_length,
+                                       filters::min_new_tokens,
+                                       filters::allowed,
+                                       filters::forced_begin,
+                                       filters::forced_end,
+                                       filters::decay,
+                                       filters::suppress,
+                                       filters::begin_suppress,
+                                       filters::users};
 
-/// As llama.cpp's command line: temperature last.
-inline constexpr std::array llama_cpp_chain{filters::sequence_bias,
-                                            filters::logit_bias,
-                                            filters::repetition_penalty,
-                                            filters::presence_penalty,
-                                            filters::dry,
-                                            filters::no_repeat_ngram,
-                                            filters::bad_words,
-                                            filters::min_length,
-                                            filters::min_new_tokens,
-                                            filters::allowed,
-                                            filters::forced_begin,
-                                            filters::forced_end,
-                                            filters::decay,
-                                            filters::suppress,
-                                            filters::begin_suppress,
-                                            filters::users,
-                                            filters::top_n_sigma,
-                                            filters::top_k,
-                                            filters::typical,
-                                            filters::top_p,
-                                            filters::min_p,
-                                            filters::top_h,
-                                            filters::epsilon,
-                                            filters::eta,
-                                            filters::xtc,
-                                            filters::temperature,
-                                            filters::mirostat,
-                                            filters::log_softmax};
+/// What follows the processors: as HF transformers, and as llama.cpp's command line, which takes
+/// the temperature last.
+inline constexpr std::array hf_truncation{
+    filters::temperature, filters::top_n_sigma, filters::top_h,    filters::top_k,
+    filters::top_p,       filters::min_p,       filters::typical,  filters::epsilon,
+    filters::eta,         filters::xtc,         filters::mirostat, filters::log_softmax};
+inline constexpr std::array llama_cpp_truncation{
+    filters::top_n_sigma, filters::top_k,       filters::typical,  filters::top_p,
+    filters::min_p,       filters::top_h,       filters::epsilon,  filters::eta,
+    filters::xtc,         filters::temperature, filters::mirostat, filters::log_softmax};
+
+template <std::size_t N>
+constexpr auto behind_processors(const std::array<filter, N>& last) {
+    std::array<filter, processors.size() + N> chain{};
+    std::ranges::copy(last, std::ranges::copy(processors, chain.begin()).out);
+    return chain;
+}
+inline constexpr auto hf_chain = behind_processors(hf_truncation),
+                      llama_cpp_chain = behind_processors(llama_cpp_truncation);
 
 /// OpenAI's sample.py has temperature, top-k and top-p, in HF's order.
 constexpr std::span<const filter> chain_of(dialect whose) {

@@ -6,6 +6,7 @@
 // Before: options.hpp, running_text.hpp, text_stream.hpp. Next: batch.hpp, session.hpp.
 #pragma once
 
+#include "../guide.hpp"
 #include "../options.hpp"
 #include "running_text.hpp"
 #include "text_stream.hpp"
@@ -219,13 +220,8 @@ private:
                         text_.capacity() + 1 - std::min(text_.size(), text_.capacity() + 1));
     }
 
-    /// The guide's mask, for a vocabulary that may be padded beyond the tokens there are.
     token_mask allowed(std::size_t vocabulary) {
-        if (!guide_) return {};
-        const auto given = guide_->allowed(left());
-        mask_.assign((vocabulary + 63) / 64, 0);
-        std::copy_n(given.begin(), std::min(given.size(), mask_.size()), mask_.begin());
-        return mask_;
+        return guide_ ? allowed_by(*guide_, left(), vocabulary, mask_) : token_mask();
     }
 
     bool ends(token_id id) const {

@@ -80,14 +80,10 @@ public:
     std::optional<finish> why() const { return why_; }
     void end(finish why) { why_ = why; }
 
-    /// The tokens that the constraint lets follow, for a vocabulary that may be padded beyond the
-    /// tokens there are; empty without a constraint. Valid until the next call.
+    /// The tokens that the constraint lets follow; empty without one. Valid until the next call.
     token_mask allowed(std::size_t vocabulary) {
         if (!rules_->constraint) return {};
-        const auto given = guided().allowed(rules_->most - written());
-        mask_.assign((vocabulary + 63) / 64, 0);
-        std::copy_n(given.begin(), std::min(given.size(), mask_.size()), mask_.begin());
-        return mask_;
+        return allowed_by(guided(), rules_->most - written(), vocabulary, mask_);
     }
 
     /// Continues by a token; returns what can be shown now.

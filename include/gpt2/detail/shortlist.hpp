@@ -86,10 +86,7 @@ struct shortlist {
                 kept += stay;
             }
         }
-        if (kept == scores.size()) return;
-        total = 0;
-        whole = false;
-        scores.resize(kept);
+        cut_to(kept);
     }
 
     /// Drops the entries that do not stay by their place, of which one does at least. May look at
@@ -103,6 +100,11 @@ struct shortlist {
             ids[kept] = id(i);
             kept += stay;
         }
+        cut_to(kept);
+    }
+
+    /// Drops all but the first entries, whose ids are in place.
+    void cut_to(std::size_t kept) {
         if (kept == scores.size()) return;
         total = 0;
         whole = false;

@@ -91,13 +91,6 @@ private:
     double best_, log_total_;
 };
 
-/// Raises token_out_of_range.
-inline void require_ids(std::span<const token_id> ids, std::size_t vocabulary) {
-    for (std::size_t i = 0; i < ids.size(); ++i)
-        if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= vocabulary)
-            fail(errc::token_out_of_range, {"token ", i}, {"an id below ", vocabulary}, ids[i]);
-}
-
 /// A model at work on one text after another. One thread at a time.
 class token_reader {
 public:
@@ -114,7 +107,7 @@ public:
     /// the model's positions, cancelled, not_finite, no_candidate, and what `use` raises.
     template <class Use>
     void read(std::span<const token_id> ids, std::size_t first, Use use) {
-        require_ids(ids, vocabulary());
+        model_.model().check_ids(ids);
         keep(ids.first(first - 1));
         if (const auto done = held_.size(); done < first - 1)
             feed(ids.subspan(done, first - 1 - done), {});
