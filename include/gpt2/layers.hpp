@@ -9,6 +9,7 @@
 
 #include "detail/packing.hpp"
 #include "ops.hpp"
+#include "positions.hpp"
 #include "state.hpp"
 #include "trace.hpp"
 #include "weights.hpp"
@@ -104,8 +105,9 @@ public:
           scale_(static_cast<Scalar>(c.attention_scale(layer))) {}
 
     /// normed (T, C) -> work.branch (T, C)
-    template <class Trace>
-    void forward(cview<Scalar> normed, pass<Scalar>& p, Trace&& trace) const {
+    template <class Positions, class Trace>
+    void forward(cview<Scalar> normed, const Positions& positions, pass<Scalar>& p,
+                 Trace&& trace) const {
         const auto t = normed.rows(), width = normed.columns();
         auto qkv = p.work.qkv(t), heads = p.work.heads(t), branch = p.work.branch(t);
         const auto q = qkv.column_block(0, width);          // (T, C)
@@ -113,6 +115,10 @@ public:
         const auto v = qkv.column_block(2 * width, width);  // (T, C)
 
         c_attn_.forward(normed, qkv, p);  // (T, 3C)
+        if constexpr (Positions::rotates)
+            for (const auto& text : p.segments)
+                for (const auto& x : {q, k})
+                    positions.rotate(x.row_block(text.first, text.rows), text.kv->size());
         show(trace, stage::q, layer_, q);
         show(trace, stage::k, layer_, k);
         show(trace, stage::v, layer_, v);
@@ -310,12 +316,12 @@ public:
           layer_(layer) {}
 
     /// x: (T, C), the residual stream, updated in place
-    template <class Trace>
-    void forward(view<Scalar> x, pass<Scalar>& p, Trace&& trace) const {
+    template <class Positions, class Trace>
+    void forward(view<Scalar> x, const Positions& positions, pass<Scalar>& p, Trace&& trace) const {
         const auto normed = p.work.normed(x.rows()), branch = p.work.branch(x.rows());
         ln_1_.forward(x, normed, p.on);  // (T, C)
         show(trace, stage::ln_1, layer_, normed);
-        attn_.forward(normed, p, trace);  // work.branch: (T, C)
+        attn_.forward(normed, positions, p, trace);  // work.branch: (T, C)
         ops::add<Scalar>(x, branch, p.on);
         show(trace, stage::attention_residual, layer_, x);
         ln_2_.forward(x, normed, p.on);  // (T, C)

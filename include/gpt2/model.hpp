@@ -34,8 +34,8 @@ const stored_tensor* own_head(const weight_scope& w, const config& c) {
 
 }  // namespace detail
 
-/// A GPT-2 computing in `Scalar`, which is float or double.
-template <class Scalar>
+/// A GPT-2 computing in `Scalar`, which is float or double, with positions.hpp's `Positions`.
+template <class Scalar, class Positions = learned_positions<Scalar>>
 class basic_model {
 public:
     /// Takes the tensors of the config's shapes from `w`. Raises missing_tensor, wrong_shape,
@@ -43,7 +43,7 @@ public:
     basic_model(const gpt2::config& c, const weight_scope& w)
         : config_((c.validate(), c)),
           wte_(w.fetch("wte.weight", {c.vocabulary_size, c.width}), w),
-          wpe_(position_vectors(w, c)),
+          wpe_(w, c),
           ln_f_(w / "ln_f", c) {
         for (std::size_t layer = 0; layer < c.layers; ++layer)
             h_.push_back(layers::block<Scalar>(w / "h" / layer, c, layer));
@@ -118,8 +118,6 @@ public:
     layers::footprint footprint() const;
 
 private:
-    static buffer<Scalar> position_vectors(const weight_scope& w, const gpt2::config& c);
-
     void check(std::size_t t, const state<Scalar>& s, view<Scalar> logits) const;
 
     /// A text goes on by t positions; fill(first, x) writes their vectors from `first` on into x.
@@ -151,14 +149,15 @@ private:
     /// Adds the vectors of the positions to those of the tokens: x (T, C)
     template <class Trace>
     void place(view<Scalar> x, const segment<Scalar>& text, pass<Scalar>& p, Trace&& trace) const {
-        const cview<Scalar> positions(wpe_.data() + text.kv->size() * config_.width, x.rows(),
-                                      config_.width);  // (T, C)
         show(trace, stage::token_embedding, 0, x);
-        if constexpr (observes<Trace>) {
-            eigen(p.work.branch(x.rows())) = eigen(positions);
-            show(trace, stage::position_embedding, 0, p.work.branch(x.rows()));
+        if constexpr (Positions::adds) {
+            const auto positions = wpe_.rows(text.kv->size(), x.rows());  // (T, C)
+            if constexpr (observes<Trace>) {
+                eigen(p.work.branch(x.rows())) = eigen(positions);
+                show(trace, stage::position_embedding, 0, p.work.branch(x.rows()));
+            }
+            ops::add<Scalar>(x, positions, p.on);
         }
-        ops::add<Scalar>(x, positions, p.on);
         show(trace, stage::embedding, 0, x);
     }
 
@@ -168,10 +167,10 @@ private:
         for (std::size_t layer = 0; layer < h_.size(); ++layer) {
             if (stop.requested()) throw error(errc::cancelled, "forward: stopped early");
             if constexpr (observes_stream<Trace>) {
-                h_[layer].forward(x, p, no_trace{});  // (T, C)
+                h_[layer].forward(x, wpe_, p, no_trace{});  // (T, C)
                 show(trace, stage::block, layer, x);
             } else {
-                h_[layer].forward(x, p, trace);  // (T, C)
+                h_[layer].forward(x, wpe_, p, trace);  // (T, C)
             }
         }
     }
@@ -194,7 +193,7 @@ private:
 
     gpt2::config config_;
     layers::vocabulary<Scalar> wte_;
-    buffer<Scalar> wpe_;  // (T_max, C)
+    Positions wpe_;
     std::vector<layers::block<Scalar>> h_;
     layers::layer_norm<Scalar> ln_f_;
     std::optional<layers::vocabulary<Scalar>> lm_head_;
@@ -202,25 +201,11 @@ private:
 
 using model = basic_model<float>;
 
-/// The vectors of the positions there are; a file may hold more than the config uses.
-template <class Scalar>
-buffer<Scalar> basic_model<Scalar>::position_vectors(const weight_scope& w, const gpt2::config& c) {
-    const auto& stored = w.fetch("wpe.weight");
-    const auto shape = stored.shape();
-    if (shape.size() != 2 || shape[0] < c.context_length || shape[1] != c.width)
-        detail::fail(errc::wrong_shape, w.path("wpe.weight"),
-                     {"(", c.context_length, " or more, ", c.width, ")"},
-                     detail::shown_shape(shape));
-    buffer<Scalar> vectors(c.context_length * c.width);
-    stored.read_rows<Scalar>(0, c.context_length, vectors.span());
-    return vectors;
-}
-
-template <class Scalar>
+template <class Scalar, class Positions>
 template <class Trace>
-void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
-                                        std::span<state<Scalar>* const> texts, view<Scalar> logits,
-                                        Trace&& trace) const {
+void basic_model<Scalar, Positions>::forward_batch(std::span<const token_id> ids,
+                                                   std::span<state<Scalar>* const> texts,
+                                                   view<Scalar> logits, Trace&& trace) const {
     if (ids.empty() || ids.size() != texts.size() || logits.rows() != ids.size() ||
         ids.size() > texts[0]->work.rows())
         detail::fail(errc::invalid_argument, "forward_batch",
@@ -247,8 +232,8 @@ void basic_model<Scalar>::forward_batch(std::span<const token_id> ids,
     for (auto* text : texts) text->kv.resize(text->kv.size() + 1);
 }
 
-template <class Scalar>
-std::size_t basic_model<Scalar>::weight_bytes() const {
+template <class Scalar, class Positions>
+std::size_t basic_model<Scalar, Positions>::weight_bytes() const {
     layers::footprint sum;
     (lm_head_ ? *lm_head_ : wte_).add_to(sum);
     for (const auto& block : h_) block.add_to(sum);
@@ -256,25 +241,25 @@ std::size_t basic_model<Scalar>::weight_bytes() const {
     return sum.bytes;
 }
 
-template <class Scalar>
+template <class Scalar, class Positions>
 template <class Sum>
-void basic_model<Scalar>::add_to(Sum& sum) const {
+void basic_model<Scalar, Positions>::add_to(Sum& sum) const {
     wte_.add_to(sum);
-    sum.add(wpe_);
+    wpe_.add_to(sum);
     for (const auto& block : h_) block.add_to(sum);
     ln_f_.add_to(sum);
     if (lm_head_) lm_head_->add_to(sum);
 }
 
-template <class Scalar>
-layers::footprint basic_model<Scalar>::footprint() const {
+template <class Scalar, class Positions>
+layers::footprint basic_model<Scalar, Positions>::footprint() const {
     layers::footprint sum;
     add_to(sum);
     return sum;
 }
 
-template <class Scalar>
-void basic_model<Scalar>::check_ids(std::span<const token_id> ids) const {
+template <class Scalar, class Positions>
+void basic_model<Scalar, Positions>::check_ids(std::span<const token_id> ids) const {
     for (std::size_t i = 0; i < ids.size(); ++i)
         if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= config_.vocabulary_size)
             detail::fail(errc::token_out_of_range, {"token ", i},
@@ -282,8 +267,9 @@ void basic_model<Scalar>::check_ids(std::span<const token_id> ids) const {
 }
 
 /// Whether a text can go on by t positions, and whether logits of so many can be asked for.
-template <class Scalar>
-void basic_model<Scalar>::check(std::size_t t, const state<Scalar>& s, view<Scalar> logits) const {
+template <class Scalar, class Positions>
+void basic_model<Scalar, Positions>::check(std::size_t t, const state<Scalar>& s,
+                                           view<Scalar> logits) const {
     if (t == 0) throw error(errc::invalid_argument, "forward: expected at least one token");
     if (t > s.kv.capacity() - s.kv.size())
         detail::fail(errc::context_full, "forward", {"at most ", s.kv.capacity(), " positions"},

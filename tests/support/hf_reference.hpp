@@ -74,10 +74,10 @@ struct outcome {
 };
 
 /// Every stage that is in the reference, from one pass over `ids`.
-template <class Scalar>
-outcome compare(const std::filesystem::path& folder, const arrays& expected, double bound) {
-    const auto loaded = gpt2::load_model<Scalar>(folder);
-    const auto& c = loaded.model.config();
+template <class Scalar, class Positions>
+outcome compare(const gpt2::basic_model<Scalar, Positions>& model, const arrays& expected,
+                double bound) {
+    const auto& c = model.config();
     const auto ids = ids_of(expected.at("ids"));
     gpt2::thread_pool pool(2);
     gpt2::state<Scalar> state(c, pool);
@@ -98,8 +98,13 @@ outcome compare(const std::filesystem::path& folder, const arrays& expected, dou
             result.first_departure = text.str();
         }
     };
-    loaded.model.forward(ids, state, {logits.data(), ids.size(), c.vocabulary_size}, watch);
+    model.forward(ids, state, {logits.data(), ids.size(), c.vocabulary_size}, watch);
     return result;
+}
+
+template <class Scalar>
+outcome compare(const std::filesystem::path& folder, const arrays& expected, double bound) {
+    return compare(gpt2::load_model<Scalar>(folder).model, expected, bound);
 }
 
 /// What follows `prompt`, always the highest logit; end tokens end nothing.
