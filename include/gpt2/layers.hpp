@@ -172,8 +172,9 @@ private:
         };
         if constexpr (observes<Trace>) {
             const auto& text = p.segments[0];
-            buffer<Scalar> memory(heads_ * t * (text.kv->size() + t));
-            const view<Scalar> scores(memory.data(), heads_ * t, text.kv->size() + t);  // (H·T, S)
+            const auto keys = text.kv->size() + t, stride = panel_count(keys) * panel_width;
+            buffer<Scalar> memory(heads_ * t * stride);  // rows aligned as those of workspace
+            const view<Scalar> scores(memory.data(), heads_ * t, keys, stride);  // (H·T, S)
             const auto each = [&](auto step) {
                 for (std::size_t i = 0; i < heads_ * blocks; ++i) {
                     const auto b = block(i, 0);

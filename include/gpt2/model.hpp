@@ -106,6 +106,11 @@ public:
     void forward_batch(std::span<const token_id> ids, std::span<state<Scalar>* const> texts,
                        view<Scalar> logits, Trace&& trace = {}) const;
 
+    /// What the model would answer if x (R, C), rows of the residual stream, left its last layer:
+    /// ln_f and the projection, logits (R, V). Of the state only scratch memory and threads are
+    /// used, its text stays. Raises wrong_shape. O(R·C·V).
+    void unembed(cview<Scalar> x, state<Scalar>& s, view<Scalar> logits) const;
+
     /// Bytes of the weights that decoding one token reads: all but the vectors of other tokens and
     /// positions.
     std::size_t weight_bytes() const;
@@ -153,10 +158,13 @@ private:
         if constexpr (Positions::adds) {
             const auto positions = wpe_.rows(text.kv->size(), x.rows());  // (T, C)
             if constexpr (observes<Trace>) {
-                eigen(p.work.branch(x.rows())) = eigen(positions);
-                show(trace, stage::position_embedding, 0, p.work.branch(x.rows()));
+                const auto shown = p.work.branch(x.rows());
+                eigen(shown) = eigen(positions);
+                show(trace, stage::position_embedding, 0, shown);
+                ops::add<Scalar>(x, shown, p.on);
+            } else {
+                ops::add<Scalar>(x, positions, p.on);
             }
-            ops::add<Scalar>(x, positions, p.on);
         }
         show(trace, stage::embedding, 0, x);
     }
@@ -200,6 +208,24 @@ private:
 };
 
 using model = basic_model<float>;
+
+template <class Scalar, class Positions>
+void basic_model<Scalar, Positions>::unembed(cview<Scalar> x, state<Scalar>& s,
+                                             view<Scalar> logits) const {
+    if (x.columns() != config_.width || logits.rows() != x.rows() ||
+        logits.columns() != config_.vocabulary_size)
+        detail::fail(errc::wrong_shape, "unembed",
+                     {"(R, ", config_.width, ") and (R, ", config_.vocabulary_size, ")"},
+                     {"(", x.rows(), ", ", x.columns(), ") and (", logits.rows(), ", ",
+                      logits.columns(), ")"});
+    pass<Scalar> p{{}, s.work, s.on};
+    for (std::size_t first = 0; first < x.rows(); first += s.work.rows()) {
+        const auto r = std::min(s.work.rows(), x.rows() - first);
+        const auto normed = s.work.normed(r);  // (R, C)
+        ln_f_.forward(x.row_block(first, r), normed, s.on);
+        (lm_head_ ? *lm_head_ : wte_).project(normed, logits.row_block(first, r), p);
+    }
+}
 
 template <class Scalar, class Positions>
 template <class Trace>

@@ -7,7 +7,9 @@
 // Before: score.hpp, rank.hpp.
 #pragma once
 
+#include "detail/binary_text.hpp"
 #include "detail/json_writer.hpp"
+#include "detail/utf8.hpp"
 #include "rank.hpp"
 #include "score.hpp"
 
@@ -32,27 +34,6 @@ enum class score_detail {
 inline double surprisal(double log_prob) { return -log_prob / std::numbers::ln2; }
 
 namespace detail {
-
-inline bool is_utf8(std::string_view text) {
-    const char* const end = text.data() + text.size();
-    for (const char* at = text.data(); at != end;) {
-        const auto step = read_utf8(at, end);
-        if (step.what != utf8_step::kind::whole) return false;
-        at += step.size;
-    }
-    return true;
-}
-
-/// The bytes as two digits each.
-inline std::string hex_of(std::string_view bytes) {
-    constexpr char digits[] = "0123456789abcdef";
-    std::string text;
-    for (const char c : bytes) {
-        text += digits[static_cast<unsigned char>(c) >> 4];
-        text += digits[static_cast<unsigned char>(c) & 15];
-    }
-    return text;
-}
 
 /// Scores as members of JSON's objects.
 class score_writer {

@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -30,23 +29,6 @@
 #include <vector>
 
 namespace gpt2::inline GPT2_ABI {
-
-/// A stage of a layer; stages outside the layers have layer 0.
-struct stage_place {
-    gpt2::stage stage = gpt2::stage::token_embedding;
-    std::size_t layer = 0;
-
-    friend auto operator<=>(const stage_place&, const stage_place&) = default;
-};
-
-/// Whether a stage happens once in every layer.
-constexpr bool is_in_layer(stage s) { return s >= stage::ln_1 && s <= stage::block; }
-
-/// "embedding", "h.3.c_fc".
-inline std::string name(const stage_place& at) {
-    if (!is_in_layer(at.stage)) return std::string(name(at.stage));
-    return detail::text_of({"h.", at.layer, ".", name(at.stage)});
-}
 
 /// What another program found.
 struct reference {

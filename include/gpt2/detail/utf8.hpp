@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 namespace gpt2::inline GPT2_ABI {
 namespace detail {
@@ -52,6 +53,17 @@ constexpr utf8_step read_utf8_before(const char* begin, const char* at) {
         if (step.what == utf8_step::kind::whole && step.size == size) return step;
     }
     return {utf8_step::kind::broken, 1, 0};
+}
+
+/// Whether a text is whole characters from its first byte to its last.
+inline bool is_utf8(std::string_view text) {
+    const char* const end = text.data() + text.size();
+    for (const char* at = text.data(); at != end;) {
+        const utf8_step step = read_utf8(at, end);
+        if (step.what != utf8_step::kind::whole) return false;
+        at += step.size;
+    }
+    return true;
 }
 
 /// Appends the character; `point` is no surrogate and at most U+10FFFF.
