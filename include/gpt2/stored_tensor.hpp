@@ -434,4 +434,18 @@ bool same_numbers(const stored_tensor& a, const stored_tensor& b) {
 }
 
 }  // namespace detail
+/// A tensor of one's own numbers, of which it keeps a copy: row after row, as many as the shape
+/// has. Raises wrong_shape.
+inline stored_tensor own_tensor(std::string name, std::vector<std::size_t> shape,
+                                std::span<const float> values) {
+    const auto size = detail::checked_product(std::span<const std::size_t>(shape));
+    if (size != values.size())
+        detail::fail(errc::wrong_shape, detail::shown_name(name),
+                     {"the numbers of ", detail::shown_shape(shape)}, values.size());
+    const auto bytes = std::as_bytes(values);
+    auto source = std::make_shared<const detail::memory_source>(
+        "memory", std::vector<std::byte>(bytes.begin(), bytes.end()));
+    return {std::move(name), dtype::f32, std::move(shape), std::move(source), 0};
+}
+
 }  // namespace gpt2::inline GPT2_ABI

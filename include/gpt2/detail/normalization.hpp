@@ -301,6 +301,30 @@ inline std::string normalized(std::string_view text, normal_form form) {
     return out;
 }
 
+/// The lower case of one point, which for U+0130 alone is not all of it. O(log n).
+inline char32_t lower_case(char32_t point) {
+    if (point < 0x80) return point - U'A' < 26 ? point + 32 : point;
+    if (point == 0x130) return U'i';
+    const std::span<const lower_range> ranges = lower_ranges;
+    const lower_range* const found = range_of(ranges, point);
+    const bool falls =
+        found != ranges.data() + ranges.size() && (point - found->first) % found->step == 0;
+    return falls ? point + static_cast<char32_t>(found->difference) : point;
+}
+
+/// Whether the point has a lower case of its own.
+inline bool is_upper(char32_t point) { return lower_case(point) != point; }
+
+/// Whether the point is the lower case of another. O(n) beyond ASCII.
+inline bool is_lower(char32_t point) {
+    if (point < 0x80) return point - U'a' < 26;
+    return std::any_of(std::begin(lower_ranges), std::end(lower_ranges), [&](const auto& range) {
+        const char32_t upper = point - static_cast<char32_t>(range.difference);
+        return upper >= range.first && upper <= range.last &&
+               (upper - range.first) % range.step == 0;
+    });
+}
+
 /// Lower case, character by character: what stands beside one does not matter. O(n).
 inline std::string lowercased(std::string_view text) {
     std::string out;
@@ -308,16 +332,10 @@ inline std::string lowercased(std::string_view text) {
     for_each_character(
         text,
         [&](char32_t point) {
-            if (point < 0x80) {
-                out += static_cast<char>(point - U'A' < 26 ? point + 32 : point);
-                return;
-            }
-            if (point == 0x130) return (void)(out += "i\u0307");
-            const std::span<const lower_range> ranges = lower_ranges;
-            const lower_range* const found = range_of(ranges, point);
-            if (found != ranges.data() + ranges.size() && (point - found->first) % found->step == 0)
-                point += static_cast<char32_t>(found->difference);
-            append_utf8(out, point);
+            if (point == 0x130)
+                out += "i\u0307";
+            else
+                append_utf8(out, lower_case(point));
         },
         [&](char byte) { out += byte; });
     return out;
