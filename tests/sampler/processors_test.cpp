@@ -289,6 +289,29 @@ TEST_CASE("truncation: at least so many tokens stay", "[sampler]") {
     CHECK(explained({.xtc = {.probability = 1, .threshold = 0.05f}}).survivors == ids{0, 1});
 }
 
+TEST_CASE("truncation: min-p at its ends and between", "[sampler]") {  // 236
+    const floats logits{std::log(0.1f), std::log(0.2f), std::log(0.3f), std::log(0.4f)};
+    const auto left = [&](double min_p) {
+        return explained({.min_p = min_p}, {}, 0, logits).survivors;
+    };
+    CHECK(left(0) == ids{0, 1, 2, 3});
+    CHECK(left(0.26) == ids{1, 2, 3});
+    CHECK(left(0.49) == ids{1, 2, 3});
+    CHECK(left(0.51) == ids{2, 3});
+    CHECK(left(1) == ids{3});
+    CHECK(explained({.min_p = 1}, {}, 0, {1, 3, 3, 2}).survivors == ids{1, 2});
+}
+
+TEST_CASE("truncation: any number of tokens may have to stay", "[sampler]") {  // 235
+    for (std::size_t least = 1; least <= 4; ++least)
+        for (std::size_t k = 1; k <= 4; ++k) {
+            CAPTURE(least, k);
+            const sampling how{.top_k = k, .min_tokens_to_keep = least};
+            CHECK(explained(how).survivors.size() == std::max(least, k));
+        }
+    CHECK(explained({.top_k = 1, .min_tokens_to_keep = 9}).survivors.size() == 4);
+}
+
 TEST_CASE("process: what beam search sees", "[sampler]") {
     const sampling how = greedy() | sampling{.top_k = 1, .suppress = {3}};
     CHECK(processed(how) == floats{1, 2, 3, -infinity});  // greedy: no truncation

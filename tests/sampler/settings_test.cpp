@@ -88,6 +88,7 @@ TEST_CASE("sampling: every setting outside its range is refused by name", "[samp
     refused({.dry = {.breakers = {{}}}}, "dry.breakers", "none");
     refused({.no_repeat_ngram = minus_two}, "no_repeat_ngram", "-2");
     refused({.logit_bias = {{0, infinity}}}, "logit_bias", "inf");
+    refused({.logit_bias = {{0, not_a_number}}}, "logit_bias", "nan");
     refused({.logit_bias = {{0, 1}, {5, 1}, {0, 1}}}, "logit_bias", "token 0 twice");
     refused({.sequence_bias = {{{0}, not_a_number}}}, "sequence_bias", "nan");
     refused({.sequence_bias = {{{}, 1}}}, "sequence_bias", "none");

@@ -1,23 +1,22 @@
-// Out of memory at any allocation leaves a text as it was. Replaces operator new of this program.
+// Out of memory at any allocation leaves a text as it was. Replaces operator new of this program,
+// and calloc where the linker is told to let it (tests/CMakeLists.txt).
 #include "../support/catch.hpp"
+#include "../support/failing_allocations.hpp"
 #include "../support/small_text.hpp"
 
 #include <gpt2/prefix_cache.hpp>
 #include <gpt2/snapshot.hpp>
 
-#include <atomic>
+#include <cstddef>
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <string>
 #include <vector>
 
-namespace {
-thread_local long allowed = -1;  // allocations until one fails; -1: none does
-}
-
 void* operator new(std::size_t size) {
-    if (allowed == 0) throw std::bad_alloc();
-    if (allowed > 0) --allowed;
+    if (test::allocations_left == 0) throw std::bad_alloc();
+    if (test::allocations_left > 0) --test::allocations_left;
     if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
     throw std::bad_alloc();
 }
@@ -34,29 +33,15 @@ void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
-namespace {
-
-/// Runs `action` with its first allocation failing, its second, … until it succeeds; `check` after
-/// each failure. How many failed.
-template <class Action, class Check>
-long fail_each(Action action, Check check) {
-    for (long k = 0;; ++k) {
-        allowed = k;
-        try {
-            action();
-            allowed = -1;
-            return k;
-        } catch (const std::bad_alloc&) {
-            allowed = -1;
-        } catch (const gpt2::error& problem) {
-            allowed = -1;
-            CHECK(problem.code() == gpt2::errc::out_of_memory);
-        }
-        check();
-    }
+// Buffers come from calloc. The linker's --wrap=calloc makes these two of it.
+extern "C" [[gnu::weak]] void* __real_calloc(std::size_t count, std::size_t size);
+extern "C" void* __wrap_calloc(std::size_t count, std::size_t size) {
+    if (test::allocations_left == 0) return nullptr;
+    if (test::allocations_left > 0) --test::allocations_left;
+    return __real_calloc(count, size);
 }
 
-}  // namespace
+using test::fail_each;
 
 TEST_CASE("out of memory at any allocation leaves a text as it was", "[session][memory]") {
     test::small_model<float> home;
@@ -76,6 +61,15 @@ TEST_CASE("out of memory at any allocation leaves a text as it was", "[session][
             unchanged) >= 2);
     CHECK(text.state->kv.size() == 160);
     CHECK(origin.is_fresh());
+}
+
+TEST_CASE("sizes that no memory has are refused before it is asked", "[session][memory]") {  // 303
+    constexpr auto most = std::numeric_limits<std::size_t>::max();
+    for (const std::size_t size : {most, most / 2, most / 4 + 1, most / 8})
+        CHECK_ERROR(gpt2::errc::out_of_memory, gpt2::buffer<float>(size));
+    auto shape = test::long_config();
+    shape.context_length = most / 16;  // refused, so no product of sizes overflows
+    CHECK_ERROR(gpt2::errc::bad_config, shape.validate());
 }
 
 TEST_CASE("out of memory while a prefix cache is asked or told", "[session][memory]") {

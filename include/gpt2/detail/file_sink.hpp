@@ -199,9 +199,10 @@ public:
     /// The file is complete. Throws errc::write_failed.
     [[gnu::cold]] void commit() {
         file_.finish(where_);
+        const auto folder = target_.parent_path();  // now: once it is in place nothing may fail
         rename_into_place(part_, target_);
         part_.clear();
-        sync_folder(target_.parent_path());
+        sync_folder(folder);
     }
 
 private:

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <utility>
@@ -106,7 +107,7 @@ public:
             dropped_ = dropped;
             throw;
         }
-        if (parts_->prefixes) parts_->prefixes->insert(tokens_, state_.kv);
+        if (parts_->prefixes) remember();
     }
 
     /// Drops tokens as the policy says, so that all others have a position; those behind them then
@@ -224,6 +225,15 @@ public:
     std::size_t most_at_once() { return state_.work.rows(); }
 
 private:
+    /// For the prompts that begin like this text. Where there is no memory for that, the text is
+    /// fed all the same.
+    void remember() const {
+        try {
+            parts_->prefixes->insert(tokens_, state_.kv);
+        } catch (const std::bad_alloc&) {
+        }
+    }
+
     view<float> logits_row() { return {logits_.data(), 1, logits_.size()}; }
 
     std::shared_ptr<const language_parts> parts_;
