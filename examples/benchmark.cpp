@@ -77,12 +77,14 @@ struct report {
         return speed.prefill * each / limit_flops();
     }
     /// A step reads the weights once and computes with them for each text; the slower one bounds.
-    double batch_share() const {
-        const double steps = speed.batch / static_cast<double>(taken.batch);
+    double batch_share(std::size_t i) const {
+        const double steps = speed.batches[i] / static_cast<double>(bench::batch_sizes[i]);
         const double each = bench::block_flops(config) + bench::head_flops(config);
         return std::max(steps * static_cast<double>(weight_bytes) / limits.read_bytes_per_s,
-                        speed.batch * each / limit_flops());
+                        speed.batches[i] * each / limit_flops());
     }
+    /// How much faster that is than one text after the other.
+    double times_one(std::size_t i) const { return speed.batches[i] / speed.batches[0]; }
 };
 
 report measure(const arguments& given) {
@@ -96,13 +98,13 @@ report measure(const arguments& given) {
     });
     const gpt2::model& model = loaded->model();
 
-    const auto quick = bench::amounts{.decode = 16, .prefill = 64, .batch = 8, .batch_steps = 4};
+    const auto quick = bench::amounts{.decode = 16, .prefill = 64, .batch_steps = 4};
     bench::speed_meter speed(*loaded, given.quick ? quick : bench::amounts{});
     bench::limits_meter limits(*how.pool, (given.quick ? 64u : 256u) << 20);
     for (std::size_t i = 0; i < (given.quick ? 1 : given.repeat); ++i) {
         speed.round_of_one();
         if (i == 0) done.peak_of_one = bench::peak_rss_bytes();
-        speed.round_of_batch();
+        speed.round_of_batches();
         if (i == 0) done.peak_of_batch = bench::peak_rss_bytes();
         limits.probe();  // after the peaks are read: it takes memory of its own
     }
@@ -123,6 +125,10 @@ report measure(const arguments& given) {
     return done;
 }
 
+/// The batch that has keys of its own: peers are compared by it.
+constexpr std::size_t compared_batch = 1;
+static_assert(bench::batch_sizes[compared_batch] == 8);
+
 nlohmann::json as_json(const report& r) {
     nlohmann::json result = {{"shape", r.shape},
                              {"weights", r.weights},
@@ -135,9 +141,9 @@ nlohmann::json as_json(const report& r) {
                              {"prefill_tokens", r.taken.prefill},
                              {"prefill_tokens_per_s", r.speed.prefill},
                              {"prefill_share_of_limit", r.prefill_share()},
-                             {"batch", r.taken.batch},
-                             {"batch_tokens_per_s", r.speed.batch},
-                             {"batch_share_of_limit", r.batch_share()},
+                             {"batch", bench::batch_sizes[compared_batch]},
+                             {"batch_tokens_per_s", r.speed.batches[compared_batch]},
+                             {"batch_share_of_limit", r.batch_share(compared_batch)},
                              {"load_s", r.load_s},
                              {"peak_rss_bytes", r.peak_of_one},
                              {"peak_rss_batch_bytes", r.peak_of_batch},
@@ -147,34 +153,41 @@ nlohmann::json as_json(const report& r) {
                              {"limit_f32_flops", r.limits.f32_flops},
                              {"limit_bf16_flops", r.limits.bf16_flops},
                              {"limit_int8_ops", r.limits.int8_ops}};
+    for (std::size_t i = 0; i < bench::batch_sizes.size(); ++i)
+        result["batches"].push_back({{"texts", bench::batch_sizes[i]},
+                                     {"tokens_per_s", r.speed.batches[i]},
+                                     {"share_of_limit", r.batch_share(i)},
+                                     {"times_one", r.times_one(i)}});
     for (const auto& p : r.profiles) result["profile"].push_back(bench::as_json(p));
     return result;
 }
 
 void print_speed(const std::string& what, double tokens_per_s, double share, const char* limit) {
-    std::cout << "  " << std::left << std::setw(16) << what << std::right << std::setw(10)
-              << tokens_per_s << " tokens/s" << std::setw(7) << 100 * share << " % of " << limit
-              << "\n";
+    std::cout << "\n  " << std::left << std::setw(16) << what << std::right << std::setw(10)
+              << tokens_per_s << " tokens/s" << std::setw(7) << 100 * share << " % of " << limit;
 }
 
 void print(const report& r) {
     const auto megabytes = [](std::uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };
     std::cout << r.shape << ", " << r.weights << " weights, " << r.kernels << " kernels, "
               << r.arithmetic << " arithmetic, " << r.threads
-              << (r.threads == 1 ? " thread" : " threads") << "\n"
-              << std::fixed << std::setprecision(1);
+              << (r.threads == 1 ? " thread" : " threads") << std::fixed << std::setprecision(1);
     print_speed("decode", r.speed.decode, r.decode_share(), "what memory allows");
     print_speed("prefill " + std::to_string(r.taken.prefill), r.speed.prefill, r.prefill_share(),
                 "what arithmetic allows");
-    print_speed("batch " + std::to_string(r.taken.batch), r.speed.batch, r.batch_share(),
-                "what the tighter of them allows");
-    std::cout << "  load            " << std::setw(10) << std::setprecision(2) << r.load_s << " s\n"
+    for (std::size_t i = 0; i < bench::batch_sizes.size(); ++i) {
+        print_speed("batch " + std::to_string(bench::batch_sizes[i]), r.speed.batches[i],
+                    r.batch_share(i), "what the tighter of them allows");
+        std::cout << std::setw(6) << r.times_one(i) << " times one";
+    }
+    std::cout << "\n  load            " << std::setw(10) << std::setprecision(2) << r.load_s
+              << " s\n"
               << std::setprecision(0) << "  memory          " << std::setw(10)
               << megabytes(r.peak_of_one) << " MB at most, " << megabytes(r.peak_of_batch)
-              << " with the batch\n  read per token  " << std::setw(10) << megabytes(r.weight_bytes)
-              << " MB of weights\n  this machine    " << std::setprecision(1) << std::setw(10)
-              << r.limits.read_bytes_per_s / 1e9 << " GB/s, " << std::setprecision(0)
-              << r.limits.f32_flops / 1e9 << " GFLOP/s";
+              << " with the batches\n  read per token  " << std::setw(10)
+              << megabytes(r.weight_bytes) << " MB of weights\n  this machine    "
+              << std::setprecision(1) << std::setw(10) << r.limits.read_bytes_per_s / 1e9
+              << " GB/s, " << std::setprecision(0) << r.limits.f32_flops / 1e9 << " GFLOP/s";
     if (r.limits.bf16_flops > 0) std::cout << ", bf16 " << r.limits.bf16_flops / 1e9;
     if (r.limits.int8_ops > 0) std::cout << ", int8 " << r.limits.int8_ops / 1e9 << " Gop/s";
     std::cout << "\n";

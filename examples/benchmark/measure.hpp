@@ -1,5 +1,5 @@
-// How fast a model decodes, reads a prompt and serves a batch: each `round` measures all three
-// once, on memory that is already there, after one run to warm up.
+// How fast a model decodes, reads a prompt and writes several texts at once: each `round` measures
+// once, after one run to warm up.
 #pragma once
 
 #include "median.hpp"
@@ -7,8 +7,9 @@
 #include <gpt2/gpt2.hpp>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 #if __has_include(<sys/resource.h>)
@@ -36,19 +37,22 @@ inline std::uint64_t peak_rss_bytes() {
 struct amounts {
     std::size_t decode = 128;      ///< new tokens, from one token on
     std::size_t prefill = 512;     ///< tokens of a prompt
-    std::size_t batch = 8;         ///< texts
-    std::size_t batch_steps = 64;  ///< new tokens for each of them
+    std::size_t batch_steps = 64;  ///< new tokens for each text of a batch
 
     /// The same, as far as a context reaches.
     amounts within(std::size_t context) const {
-        return {std::min(decode, context), std::min(prefill, context), batch,
+        return {std::min(decode, context), std::min(prefill, context),
                 std::min(batch_steps, context)};
     }
 };
 
+/// How many texts are written at once.
+inline constexpr std::array<std::size_t, 3> batch_sizes = {1, 8, 32};
+
 /// Tokens per second.
 struct speeds {
-    double decode = 0, prefill = 0, batch = 0;
+    double decode = 0, prefill = 0;
+    std::array<double, batch_sizes.size()> batches = {};
 };
 
 class speed_meter {
@@ -57,9 +61,8 @@ public:
         : loaded_(loaded),
           model_(loaded.model()),
           amounts_(wanted.within(model_.config().context_length)),
-          logits_(wanted.batch * model_.config().vocabulary_size) {
-        texts_.push_back(loaded.state());
-    }
+          text_(loaded.state()),
+          logits_(model_.config().vocabulary_size) {}
 
     const amounts& taken() const { return amounts_; }
 
@@ -71,25 +74,30 @@ public:
         prefill_.push_back(prefill(amounts_.prefill));
     }
 
-    /// Several texts, each of one token to begin with.
-    void round_of_batch() {
-        while (texts_.size() < amounts_.batch) texts_.push_back(loaded_.state());
-        if (batch_.empty()) batch(std::min<std::size_t>(amounts_.batch_steps, 8));
-        batch_.push_back(batch(amounts_.batch_steps));
+    /// Batches of every size, as a program has them written: all that a token takes.
+    void round_of_batches() {
+        for (std::size_t i = 0; i < batch_sizes.size(); ++i) {
+            if (batches_[i].empty())
+                batch(batch_sizes[i], std::min<std::size_t>(amounts_.batch_steps, 8));
+            batches_[i].push_back(batch(batch_sizes[i], amounts_.batch_steps));
+        }
     }
 
     /// The medians of the rounds so far.
-    speeds result() const { return {median(decode_), median(prefill_), median(batch_)}; }
+    speeds result() const {
+        speeds all{median(decode_), median(prefill_)};
+        for (std::size_t i = 0; i < batch_sizes.size(); ++i) all.batches[i] = median(batches_[i]);
+        return all;
+    }
 
 private:
     double decode(std::size_t steps) {
-        auto& text = texts_.front();
-        text.kv.resize(0);
-        const auto logits = rows(1);
+        text_.kv.resize(0);
+        const auto logits = row();
         gpt2::token_id token = random_token();
         const double took = seconds_of([&] {
             for (std::size_t i = 0; i < steps; ++i) {
-                model_.forward({&token, 1}, text, logits);
+                model_.forward({&token, 1}, text_, logits);
                 token = best(logits.row(0));
             }
         });
@@ -100,32 +108,24 @@ private:
     double prefill(std::size_t length) {
         std::vector<gpt2::token_id> ids(length);
         for (auto& id : ids) id = random_token();
-        texts_.front().kv.resize(0);
-        const double took = seconds_of([&] { model_.forward(ids, texts_.front(), rows(1)); });
+        text_.kv.resize(0);
+        const double took = seconds_of([&] { model_.forward(ids, text_, row()); });
         return static_cast<double>(length) / took;
     }
 
-    double batch(std::size_t steps) {
-        std::vector<gpt2::token_id> tokens;
-        std::vector<gpt2::state<float>*> states;
-        for (auto& text : texts_) {
-            text.kv.resize(0);
-            states.push_back(&text);
-            tokens.push_back(random_token());
+    /// Texts that begin with one token each.
+    double batch(std::size_t texts, std::size_t steps) {
+        std::vector<gpt2::request> requests(texts);
+        for (auto& one : requests) {
+            one.prompt = {random_token()};
+            one.options.max_new_tokens = steps;
+            one.options.at_end_of_text = gpt2::end_rule::go_on;
         }
-        const auto logits = rows(tokens.size());
-        const double took = seconds_of([&] {
-            for (std::size_t i = 0; i < steps; ++i) {
-                model_.forward_batch(tokens, states, logits);
-                for (std::size_t t = 0; t < tokens.size(); ++t) tokens[t] = best(logits.row(t));
-            }
-        });
-        return static_cast<double>(steps * tokens.size()) / took;
+        const double took = seconds_of([&] { loaded_.generate(requests); });
+        return static_cast<double>(texts * steps) / took;
     }
 
-    gpt2::view<float> rows(std::size_t count) {
-        return {logits_.data(), count, model_.config().vocabulary_size};
-    }
+    gpt2::view<float> row() { return {logits_.data(), 1, logits_.size()}; }
 
     static gpt2::token_id best(std::span<const float> logits) {
         return gpt2::detail::best_token(logits, 0);
@@ -140,9 +140,10 @@ private:
     const gpt2::language_model& loaded_;
     const gpt2::model& model_;
     amounts amounts_;
-    gpt2::buffer<float> logits_;  // (batch, V)
-    std::deque<gpt2::state<float>> texts_;
-    std::vector<double> decode_, prefill_, batch_;
+    gpt2::state<float> text_;
+    gpt2::buffer<float> logits_;  // (V)
+    std::vector<double> decode_, prefill_;
+    std::array<std::vector<double>, batch_sizes.size()> batches_;
     std::uint64_t drawn_ = 0;
 };
 

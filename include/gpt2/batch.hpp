@@ -99,6 +99,7 @@ private:
         std::optional<generation> writing;
         std::function<void(outcome&&)> done;
         std::exception_ptr problem;
+        draw chosen{};
 
         template <class Step>
         void run(Step step) {
@@ -120,27 +121,53 @@ private:
         }
     };
 
-    /// One pass for one token of each of these.
+    /// What waits in each of these and the token after it, in as few passes as they fit in.
     void step(std::span<member* const> together) {
-        if (together.empty()) return;
-        const auto most = together[0]->writing->text().most_at_once();
-        for (std::size_t first = 0; first < together.size(); first += most) {
-            const auto some = together.subspan(first, std::min(most, together.size() - first));
-            std::vector<running_text*> texts;
-            for (auto* one : some) texts.push_back(&one->writing->text());
-            try {
-                running_text::step(texts, some[0]->writing->until());
-            } catch (...) {
-                // Each meets the problem, or its absence, alone.
-                for (auto* one : some) one->advance();
-                continue;
+        while (!together.empty()) {
+            const auto most = together[0]->writing->text().most_at_once();
+            std::size_t count = 0, rows = 0;
+            while (count < together.size()) {
+                rows += together[count]->writing->text().waiting().size();
+                if (rows > most) break;
+                ++count;
             }
-            for (auto* one : some) one->run([&] { one->writing->draw_one(); });
+            pass(together.first(count));
+            together = together.subspan(count);
+        }
+    }
+
+    /// One pass.
+    void pass(std::span<member* const> some) {
+        const auto& parts = some[0]->writing->text().parts();
+        const auto width = parts.model.config().vocabulary_size;
+        if (logits_.size() < some.size() * width) logits_ = buffer<float>(some.size() * width);
+        const view<float> logits(logits_.data(), some.size(), width);  // (B, V)
+        std::vector<running_text*> texts;
+        for (auto* one : some) texts.push_back(&one->writing->text());
+        try {
+            running_text::step(texts, logits, some[0]->writing->until());
+        } catch (...) {
+            // Each meets the problem, or its absence, alone.
+            for (auto* one : some) one->advance();
+            return;
+        }
+        const auto choose = [&](std::size_t i) {
+            some[i]->run([&] { some[i]->chosen = some[i]->writing->choose(logits.row(i)); });
+        };
+        parts.pool->run(some.size(), 1, [&](std::size_t first, std::size_t last, std::size_t) {
+            for (auto i = first; i < last; ++i)
+                if (!some[i]->writing->chooses_alone()) choose(i);
+        });
+        for (std::size_t i = 0; i < some.size(); ++i) {
+            if (some[i]->writing->chooses_alone()) choose(i);
+            if (!some[i]->problem) some[i]->run([&] { some[i]->writing->take(some[i]->chosen); });
+            if (texts[i]->waiting().empty()) texts[i]->keep_logits(logits.row(i));
         }
     }
 
     std::size_t places_;
     std::vector<std::unique_ptr<member>> active_;
+    buffer<float> logits_;  // (B, V) of a pass
 };
 
 /// Gives the next request, or nothing when there are no more.
@@ -152,7 +179,7 @@ public:
     continuations(std::shared_ptr<const language_parts> parts, request_source next)
         : parts_(std::move(parts)), next_(std::move(next)) {}
 
-    /// Whether there is another; the prompt of its request is computed then.
+    /// Whether there is another; a prompt that several samples share is computed then.
     bool fetch() {
         while (sample_ == samples_) {
             auto given = next_();
@@ -186,7 +213,12 @@ private:
         end_ = {};
         try {
             prompt_ = std::make_unique<running_text>(parts_);
-            prompt_->feed(request_.prompt, request_.options.until, request_.options.context);
+            const auto& how = request_.options;
+            // Nobody shares a single text's prompt: it may wait for a pass with others.
+            if (samples_ == 1 && !parts_->prefixes)
+                prompt_->add(request_.prompt, how.context);
+            else
+                prompt_->feed(request_.prompt, how.until, how.context);
         } catch (const error& problem) {
             prompt_.reset();
             if (problem.code() == errc::cancelled)

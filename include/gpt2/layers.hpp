@@ -165,10 +165,15 @@ private:
     /// to its own: what comes later is not masked but never used. q, out (T, C) of all texts.
     template <class Trace>
     void attend(cview<Scalar> q, view<Scalar> out, pass<Scalar>& p, Trace&& trace) const {
-        const auto t = p.segments[0].rows, blocks = (t + block_size - 1) / block_size;
+        std::size_t t = 0;  // of the text with most rows
+        for (const auto& text : p.segments) t = std::max(t, text.rows);
+        const auto blocks = (t + block_size - 1) / block_size;
+        // Where a text has fewer blocks, the others are empty.
         const auto block = [&](std::size_t i, std::size_t worker) {
-            const auto first = i % blocks * block_size;
-            return query_block{i / blocks % heads_, first, std::min(block_size, t - first), worker};
+            const auto rows = p.segments[i / (heads_ * blocks)].rows;
+            const auto first = std::min(i % blocks * block_size, rows);
+            return query_block{i / blocks % heads_, first, std::min(block_size, rows - first),
+                               worker};
         };
         if constexpr (observes<Trace>) {
             const auto& text = p.segments[0];
@@ -199,6 +204,7 @@ private:
                 for (auto i = first; i < last; ++i) {
                     const auto& text = p.segments[i / (heads_ * blocks)];
                     const auto b = block(i, worker);
+                    if (b.count == 0) continue;
                     const auto rows = p.work.scores(worker, b.count, seen(text, b) + b.count - 1);
                     score(text, b, q, rows, p);
                     weigh(text, b, rows, scale_, p);

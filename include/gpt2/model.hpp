@@ -97,11 +97,16 @@ public:
         wte_.embed(ids, x);
     }
 
-    /// One step of several texts at once, which reads the weights once for all: text i goes on by
-    /// ids[i] and gets row i of logits (B, V), to the bit what forward gives. B is at most
-    /// the first text's work.rows(), whose scratch memory, threads and interruption serve. The
-    /// observer sees ln_f (B, C) and logits (B, V) alone. Raises what forward raises; no text is
-    /// changed then.
+    /// Several texts at once, for which the weights are read once: text i goes on by its ids, one
+    /// or more, and row i of logits (B, V) is the last one's, to the bit what forward gives. All
+    /// ids together are at most the first text's work.rows(), whose scratch memory, threads and
+    /// interruption serve. The observer sees ln_f (B, C) and logits (B, V) alone. Raises what
+    /// forward raises; no text is changed then.
+    template <class Trace = no_trace>
+    void forward_ragged(std::span<const continuation<Scalar>> texts, view<Scalar> logits,
+                        Trace&& trace = {}) const;
+
+    /// The same for one id each: text i goes on by ids[i].
     template <class Trace = no_trace>
     void forward_batch(std::span<const token_id> ids, std::span<state<Scalar>* const> texts,
                        view<Scalar> logits, Trace&& trace = {}) const;
@@ -124,6 +129,7 @@ public:
 
 private:
     void check(std::size_t t, const state<Scalar>& s, view<Scalar> logits) const;
+    void check(std::span<const continuation<Scalar>> texts, view<Scalar> logits) const;
 
     /// A text goes on by t positions; fill(first, x) writes their vectors from `first` on into x.
     template <class Fill, class Trace>
@@ -229,33 +235,43 @@ void basic_model<Scalar, Positions>::unembed(cview<Scalar> x, state<Scalar>& s,
 
 template <class Scalar, class Positions>
 template <class Trace>
+void basic_model<Scalar, Positions>::forward_ragged(std::span<const continuation<Scalar>> texts,
+                                                    view<Scalar> logits, Trace&& trace) const {
+    check(texts, logits);
+    for (const auto& one : texts) one.text->kv.reserve(one.text->kv.size() + one.ids.size());
+    state<Scalar>& first = *texts[0].text;
+    std::vector<segment<Scalar>> segments;
+    std::size_t rows = 0;
+    for (const auto& one : texts) {
+        segments.push_back({&one.text->kv, rows, one.ids.size()});
+        rows += one.ids.size();
+    }
+    pass<Scalar> p{segments, first.work, first.on};
+    const auto x = first.work.residual(rows);  // (T, C), T of all texts
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        const auto part = x.row_block(segments[i].first, segments[i].rows);
+        vectors(texts[i].ids, part);
+        place(part, segments[i], p, no_trace{});
+    }
+    run_blocks(x, p, first.stop, no_trace{});
+    for (std::size_t i = 0; i < texts.size(); ++i)
+        if (const auto last = segments[i].first + segments[i].rows - 1; last != i)
+            std::ranges::copy(x.row(last), x.row(i).begin());
+    project(x.row_block(0, texts.size()), 0, p, logits, trace);
+    for (const auto& one : texts) one.text->kv.resize(one.text->kv.size() + one.ids.size());
+}
+
+template <class Scalar, class Positions>
+template <class Trace>
 void basic_model<Scalar, Positions>::forward_batch(std::span<const token_id> ids,
                                                    std::span<state<Scalar>* const> texts,
                                                    view<Scalar> logits, Trace&& trace) const {
-    if (ids.empty() || ids.size() != texts.size() || logits.rows() != ids.size() ||
-        ids.size() > texts[0]->work.rows())
-        detail::fail(errc::invalid_argument, "forward_batch",
-                     "a text and a row of logits for each of 1 to some ids",
-                     {ids.size(), " ids, ", texts.size(), " texts, ", logits.rows(), " rows"});
-    check_ids(ids);
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        if (std::find(texts.begin(), texts.begin() + static_cast<std::ptrdiff_t>(i), texts[i]) !=
-            texts.begin() + static_cast<std::ptrdiff_t>(i))
-            throw error(errc::invalid_argument, "forward_batch: a text is there twice");
-        check(1, *texts[i], logits.row_block(i, 1));
-    }
-    for (auto* text : texts) text->kv.reserve(text->kv.size() + 1);
-    state<Scalar>& first = *texts[0];
-    std::vector<segment<Scalar>> segments;
-    for (std::size_t i = 0; i < ids.size(); ++i) segments.push_back({&texts[i]->kv, i, 1});
-    pass<Scalar> p{segments, first.work, first.on};
-    const auto x = first.work.residual(ids.size());  // (B, C)
-    vectors(ids, x);
-    for (std::size_t i = 0; i < ids.size(); ++i)
-        place(x.row_block(i, 1), segments[i], p, no_trace{});
-    run_blocks(x, p, first.stop, no_trace{});
-    project(x, 0, p, logits, trace);
-    for (auto* text : texts) text->kv.resize(text->kv.size() + 1);
+    if (ids.size() != texts.size())
+        detail::fail(errc::invalid_argument, "forward_batch", "a text for each id",
+                     {ids.size(), " ids, ", texts.size(), " texts"});
+    std::vector<continuation<Scalar>> steps;
+    for (std::size_t i = 0; i < ids.size(); ++i) steps.push_back({texts[i], ids.subspan(i, 1)});
+    forward_ragged(steps, logits, trace);
 }
 
 template <class Scalar, class Positions>
@@ -306,6 +322,25 @@ void basic_model<Scalar, Positions>::check(std::size_t t, const state<Scalar>& s
         detail::fail(errc::invalid_argument, "forward: logits",
                      {"(R ≤ ", t, ", ", config_.vocabulary_size, ")"},
                      {"(", logits.rows(), ", ", columns, ")"});
+}
+
+/// Whether these texts can go on together.
+template <class Scalar, class Positions>
+void basic_model<Scalar, Positions>::check(std::span<const continuation<Scalar>> texts,
+                                           view<Scalar> logits) const {
+    std::size_t rows = 0;
+    for (const auto& one : texts) rows += one.ids.size();
+    if (texts.empty() || logits.rows() != texts.size() || rows > texts[0].text->work.rows())
+        detail::fail(errc::invalid_argument, "forward_batch",
+                     "one text or more, a row of logits for each, and as many ids as a pass takes",
+                     {texts.size(), " texts, ", logits.rows(), " rows, ", rows, " ids"});
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        const auto is_this = [&](const auto& one) { return one.text == texts[i].text; };
+        if (std::ranges::any_of(texts.first(i), is_this))
+            throw error(errc::invalid_argument, "forward_batch: a text is there twice");
+        check_ids(texts[i].ids);
+        check(texts[i].ids.size(), *texts[i].text, logits.row_block(i, 1));
+    }
 }
 
 }  // namespace gpt2::inline GPT2_ABI

@@ -140,6 +140,13 @@ struct state {
     interruption stop = {};  ///< asked between layers; forward then raises errc::cancelled
 };
 
+/// A text, and the tokens by which it goes on.
+template <class Scalar>
+struct continuation {
+    state<Scalar>* text;
+    std::span<const token_id> ids;
+};
+
 /// The rows of a pass that continue one text.
 template <class Scalar>
 struct segment {
@@ -147,8 +154,8 @@ struct segment {
     std::size_t first, rows;
 };
 
-/// One run through the network: whose rows they are, and what it runs on. It goes on with one text,
-/// or with several by one row each.
+/// One run through the network: whose rows they are, and what it runs on. It goes on with one text
+/// or with several.
 template <class Scalar>
 struct pass {
     std::span<const segment<Scalar>> segments;

@@ -44,7 +44,8 @@ public:
     memory_block(std::size_t bytes, memory_use use) {
         if (bytes > std::numeric_limits<std::ptrdiff_t>::max() - large_page)
             throw error(errc::out_of_memory, "a buffer larger than any address space");
-        if (use == memory_use::dense && bytes >= 2 * large_page) map_large(bytes);
+        // The heap would fill what it has used before with zeros, whether touched later or not.
+        if (bytes >= 2 * large_page) map_large(bytes);
         if (!start_) start_ = data_ = std::calloc(bytes + alignment, 1);
         if (!start_)
             throw error(errc::out_of_memory,
@@ -53,7 +54,8 @@ public:
         std::align(mapped_ ? large_page : alignment, bytes, data_, room);
 #if defined(__linux__)
         // Whole large pages only: the last one would take memory that nobody asked for.
-        if (mapped_) ::madvise(data_, bytes / large_page * large_page, MADV_HUGEPAGE);
+        if (mapped_ && use == memory_use::dense)
+            ::madvise(data_, bytes / large_page * large_page, MADV_HUGEPAGE);
 #endif
     }
     memory_block(memory_block&& other) noexcept { swap(other); }

@@ -40,6 +40,15 @@ TEST_CASE("benchmark: one JSON object with every key", "[examples]") {
         REQUIRE(result[key].is_number());
         CHECK(result[key].get<double>() > 0);
     }
+    REQUIRE(result["batches"].size() == 3);
+    for (const auto& batch : result["batches"])
+        for (const char* const key : {"texts", "tokens_per_s", "share_of_limit", "times_one"}) {
+            INFO(key);
+            CHECK(batch[key].get<double>() > 0);
+        }
+    CHECK(result["batches"][0]["times_one"] == 1.0);
+    CHECK(result["batches"][1]["tokens_per_s"] == result["batch_tokens_per_s"]);
+    CHECK(result["batches"][2]["texts"] == 32);
     CHECK(result["shape"] == "model");
     CHECK(result["weights"] == "int8");
     CHECK(result["threads"] == 2);

@@ -87,16 +87,28 @@ public:
     /// Tokens that are not computed yet.
     std::span<const token_id> waiting() const { return tokens().subspan(state_.kv.size()); }
 
-    /// Adds tokens and computes them, after making room as the policy says. Raises context_full
-    /// before any work, token_out_of_range, cancelled.
+    /// Adds tokens, which then wait to be computed, and makes room as the policy says. Raises
+    /// context_full, token_out_of_range.
+    void add(std::span<const token_id> ids, const context_policy& policy = {}) {
+        parts_->model.check_ids(ids);
+        const auto before = size();
+        tokens_.insert(tokens_.end(), ids.begin(), ids.end());
+        try {
+            drop(policy);
+        } catch (...) {
+            tokens_.resize(before);
+            throw;
+        }
+    }
+
+    /// The same, and computes them. Raises cancelled as well.
     void feed(std::span<const token_id> ids, const interruption& until,
               const context_policy& policy = {}) {
         if (ids.empty()) return;
         auto before = tokens_;
         const auto dropped = dropped_, computed = state_.kv.size();
-        tokens_.insert(tokens_.end(), ids.begin(), ids.end());
         try {
-            drop(policy);
+            add(ids, policy);
             if (parts_->prefixes) parts_->prefixes->find(tokens_, state_.kv);
             catch_up(until);
         } catch (...) {
@@ -124,7 +136,7 @@ public:
     /// How many tokens were dropped.
     std::size_t dropped() const { return dropped_; }
 
-    /// Adds a token without computing it.
+    /// Adds a token of the vocabulary, for which there is room.
     void append(token_id id) { tokens_.push_back(id); }
 
     /// Computes the tokens that wait.
@@ -205,23 +217,19 @@ public:
         return text;
     }
 
-    /// Computes the one token that waits in each of several texts, all at once. Raises what
-    /// forward_batch raises; no text is changed then.
-    static void step(std::span<running_text* const> texts, const interruption& until) {
-        std::vector<token_id> ids;
-        std::vector<gpt2::state<float>*> states;
-        for (auto* text : texts) {
-            ids.push_back(text->tokens_.back());
-            states.push_back(&text->state_);
-        }
-        const auto width = texts[0]->shape().vocabulary_size;
-        buffer<float> logits(texts.size() * width);
-        states[0]->stop = until;
-        texts[0]->parts_->model.forward_batch(ids, states, {logits.data(), texts.size(), width});
-        for (std::size_t i = 0; i < texts.size(); ++i)
-            std::copy_n(logits.data() + i * width, width, texts[i]->logits_.data());
+    /// Computes what waits in several texts, a token or more in each and at most `most_at_once` in
+    /// all: row i of logits (B, V) is behind the last token of text i, which keeps none itself.
+    /// Raises what forward_ragged raises; no text is changed then.
+    static void step(std::span<running_text* const> texts, view<float> logits,
+                     const interruption& until) {
+        std::vector<continuation<float>> steps;
+        for (auto* text : texts) steps.push_back({&text->state_, text->waiting()});
+        texts[0]->state_.stop = until;
+        texts[0]->parts_->model.forward_ragged(steps, logits);
     }
-    /// How many texts `step` takes at once.
+    /// The logits behind the last token, where `step` computed it and none came after it.
+    void keep_logits(std::span<const float> logits) { std::ranges::copy(logits, logits_.data()); }
+    /// How many tokens `step` takes at once.
     std::size_t most_at_once() { return state_.work.rows(); }
 
 private:
