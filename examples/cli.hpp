@@ -1,6 +1,6 @@
 // What every example program shares: one way to run and to fail (exit status 0 good, 1 a typed
-// error with one line on standard error, 2 wrong usage), kinds of options, lists of ids,
-// and standard input.
+// error with one line on standard error, 2 wrong usage), kinds of options, lists of ids, standard
+// input and files.
 //
 // A program declares its options on a CLI::App and hands the rest to `cli::run`:
 //
@@ -18,8 +18,10 @@
 #include <charconv>
 #include <cstdint>
 #include <exception>
+#include <fstream>
 #include <iostream>
 #include <iterator>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -131,6 +133,25 @@ inline std::string standard_input() {
 #endif
     std::ios::sync_with_stdio(false);
     return {std::istreambuf_iterator<char>(std::cin), {}};
+}
+
+/// All bytes of a file that is not empty. Raises read_failed.
+inline std::string whole_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    if (!file || !(text << file.rdbuf()))
+        gpt2::detail::fail(gpt2::errc::read_failed, gpt2::detail::printable(path),
+                           "cannot be read, or is empty");
+    return text.str();
+}
+
+/// Whether a person sees what is written, and not a file or another program.
+inline bool output_is_terminal() {
+#if __has_include(<unistd.h>)
+    return isatty(STDOUT_FILENO) != 0;
+#else
+    return false;
+#endif
 }
 
 }  // namespace cli

@@ -1,9 +1,17 @@
-// What is inside a model folder: its config, where the parameters are, what they weigh, and what
-// loading used of the files; with --verify, whether it computes what it should.
+// What is inside a model folder: its config, where the parameters are, what they weigh and what a
+// token costs, and what loading used of the files; with --verify, whether it computes what it
+// should; with --roofline, what its costs mean on this machine.
+#include "inspect/roofline.hpp"
 #include "model_options.hpp"
 
+#include <gpt2/cost.hpp>
+#include <gpt2/detail/file_sink.hpp>
+#include <gpt2/picture_svg.hpp>
+#include <gpt2/picture_terminal.hpp>
 #include <gpt2/verify.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <iomanip>
 #include <iostream>
 #include <sstream>
@@ -11,6 +19,18 @@
 #include <string>
 
 namespace {
+
+struct arguments {
+    cli::model_options model;
+    std::string reference, roofline_file;
+    std::size_t prompt = 256;
+    bool proof = false, roofline = false;
+
+    /// Of the prompt that costs are given for.
+    std::size_t tokens(const gpt2::config& c) const {
+        return std::clamp<std::size_t>(prompt, 1, c.context_length);
+    }
+};
 
 /// 124439808 as 124,439,808.
 std::string grouped(std::uint64_t n) {
@@ -87,6 +107,39 @@ void print_memory(const gpt2::memory_plan& plan, const gpt2::load_options& how) 
         grouped(plan.total({how.weights, how.cache_kept(), length, how.threads})));
 }
 
+/// A row for each part of a pass: operations and bytes of a token, and the one by the other.
+void print_cost(std::string_view title, const gpt2::pass_cost& cost, std::size_t tokens) {
+    const auto per_token = static_cast<double>(tokens);
+    const auto line = [&](std::string_view name, const gpt2::part_cost& part) {
+        std::ostringstream intensity;
+        intensity << std::fixed << std::setprecision(2) << part.intensity();
+        const auto whole = [&](double x) {
+            return grouped(static_cast<std::uint64_t>(std::llround(x / per_token)));
+        };
+        std::cout << "  " << std::left << std::setw(28) << name << std::right << std::setw(18)
+                  << whole(part.operations) << std::setw(16)
+                  << whole(static_cast<double>(part.bytes)) << std::setw(12) << intensity.str()
+                  << "\n";
+    };
+    std::cout << "\n"
+              << std::left << std::setw(30) << title << std::right << std::setw(18) << "operations"
+              << std::setw(16) << "bytes" << std::setw(12) << "per byte"
+              << "\n";
+    for (std::size_t i = 0; i < cost.parts.size(); ++i)
+        line(gpt2::pass_part_names[i], cost.parts[i]);
+    line("total", cost.total());
+}
+
+/// What a token costs in the middle of a text, and as one of a prompt of that length.
+void print_costs(const gpt2::memory_plan& plan, const gpt2::load_options& how, std::size_t prompt) {
+    const auto cost = [&](const gpt2::pass_size& size) {
+        return gpt2::cost_of(plan, size, how.weights, how.cache_kept());
+    };
+    const auto before = std::to_string(prompt - 1), all = std::to_string(prompt);
+    print_cost("A token behind " + before, cost({.before = prompt - 1}), 1);
+    print_cost("A token of a prompt of " + all, cost({.tokens = prompt}), prompt);
+}
+
 void print_audit(const gpt2::audit& audit) {
     const auto list = [](std::string_view title, const std::vector<std::string>& names) {
         row(title, grouped(names.size()));
@@ -99,18 +152,40 @@ void print_audit(const gpt2::audit& audit) {
     list("ignored", audit.ignored);
 }
 
-void inspect(const cli::model_options& given) {
-    const auto files = gpt2::open_model(given.folder);
+void inspect(const arguments& given) {
+    const auto& how = given.model.how;
+    const auto files = gpt2::open_model(given.model.folder);
     const auto plan = gpt2::plan(files);
-    gpt2::thread_pool pool(given.how.threads);
-    const auto [model, audit] = gpt2::load_model<float>(files, given.how.weights, &pool);
+    gpt2::thread_pool pool(how.threads);
+    const auto [model, audit] = gpt2::load_model<float>(files, how.weights, &pool);
     row("format", files.format);
     auto c = model.config();
     c.tied_head = model.tied_head();
     print_config(c);
     print_parameters(c, c.tied_head);
-    print_memory(plan, given.how);
+    print_memory(plan, how);
+    print_costs(plan, how, given.tokens(c));
     print_audit(audit);
+}
+
+/// Measures, and draws in the terminal, or as SVG into a file.
+void show_roofline(const arguments& given) {
+    const auto& how = given.model.how;
+    const auto files = gpt2::open_model(given.model.folder);
+    const auto plan = gpt2::plan(files);
+    const auto found =
+        inspection::measured(gpt2::load(files, how), plan, how, given.tokens(plan.config));
+    const auto plot = inspection::plot_of(found);
+    if (given.roofline_file.empty()) {
+        using gpt2::terminal_colours;
+        std::cout << gpt2::to_terminal(
+            plot,
+            {80, cli::output_is_terminal() ? terminal_colours::xterm_256 : terminal_colours::none});
+        return;
+    }
+    gpt2::detail::file_sink file(given.roofline_file, gpt2::existing::replace);
+    file.write(gpt2::to_svg(plot));
+    file.commit();
 }
 
 /// Stage by stage; raises at the end when one departs.
@@ -142,16 +217,23 @@ void verify(const cli::model_options& given, const std::string& reference) {
 int main(int argc, char** argv) {
     CLI::App app("Shows what is inside a model.", "inspect");
     app.option_defaults()->always_capture_default();
-    cli::model_options given;
-    cli::declare(app, given);
-    std::string reference;
-    bool proof = false;
-    app.add_flag("--verify", proof, "Run the model's reference.json; status 1 when it departs");
-    app.add_option("--reference", reference,
+    arguments given;
+    cli::declare(app, given.model);
+    app.add_flag("--verify", given.proof,
+                 "Run the model's reference.json; status 1 when it departs");
+    app.add_option("--reference", given.reference,
                    "Another reference.json; default: the one beside the model");
+    app.add_option("--tokens", given.prompt, "Of the prompt that costs are given for")
+        ->check(cli::count());
+    app.add_flag("--roofline", given.roofline,
+                 "Measure the model and this machine, and draw what bounds it");
+    app.add_option("--roofline-file", given.roofline_file,
+                   "Draw that as SVG into this file instead");
     return cli::run(app, argc, argv, [&] {
-        if (proof || !reference.empty())
-            verify(given, reference);
+        if (given.proof || !given.reference.empty())
+            verify(given.model, given.reference);
+        else if (given.roofline || !given.roofline_file.empty())
+            show_roofline(given);
         else
             inspect(given);
     });

@@ -9,10 +9,8 @@
 #include <gpt2/picture_svg.hpp>
 #include <gpt2/picture_terminal.hpp>
 
-#include <fstream>
 #include <iostream>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -35,19 +33,10 @@ struct arguments {
     gpt2::png_options png;
 };
 
-std::string whole_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (!file || !(text << file.rdbuf()))
-        gpt2::detail::fail(gpt2::errc::read_failed, gpt2::detail::printable(path),
-                           "cannot be read, or is empty");
-    return text.str();
-}
-
 std::vector<gpt2::token_id> ids_of(const gpt2::language_model& model, const arguments& given) {
     if (given.input_ids) return cli::ids(*given.input_ids);
     return model.tokenizer().encode(given.prompt        ? *given.prompt
-                                    : given.prompt_file ? whole_file(*given.prompt_file)
+                                    : given.prompt_file ? cli::whole_file(*given.prompt_file)
                                                         : cli::standard_input());
 }
 
@@ -75,18 +64,10 @@ gpt2::picture picture_of(const gpt2::language_model& model, const arguments& giv
     return attention(model, given, ids);
 }
 
-bool is_terminal() {
-#if __has_include(<unistd.h>)
-    return isatty(STDOUT_FILENO) != 0;
-#else
-    return false;
-#endif
-}
-
 std::string drawn(const gpt2::picture& what, const arguments& given) {
     if (given.how == output::svg) return gpt2::to_svg(what);
     if (given.how == output::png) return gpt2::to_png(what, given.png);
-    const bool shown = given.output_file.empty() && is_terminal();
+    const bool shown = given.output_file.empty() && cli::output_is_terminal();
     const bool coloured =
         given.coloured == colours::when_shown ? shown : given.coloured == colours::always;
     using gpt2::terminal_colours;

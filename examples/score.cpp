@@ -5,7 +5,6 @@
 #include <gpt2/score_report.hpp>
 
 #include <algorithm>
-#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <limits>
@@ -74,15 +73,6 @@ std::string fixed(double value, int digits) {
 std::string shown(const gpt2::language_model& model, gpt2::token_id id) {
     if (!model.has_tokenizer()) return "";
     return gpt2::detail::printable(model.tokenizer().bytes(id), 24);
-}
-
-std::string whole_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (!file || !(text << file.rdbuf()))
-        gpt2::detail::fail(gpt2::errc::read_failed, gpt2::detail::printable(path),
-                           "cannot be read, or is empty");
-    return text.str();
 }
 
 void print_sum(const gpt2::text_score& score) {
@@ -235,7 +225,7 @@ void score(const arguments& given) {
         return print(model, gpt2::score(model, ids, given.scoring()), given, text);
     }
     const auto text = given.text   ? *given.text
-                      : given.file ? whole_file(*given.file)
+                      : given.file ? cli::whole_file(*given.file)
                                    : cli::standard_input();
     print(model, gpt2::score(model, text, given.scoring()), given, text);
 }

@@ -4,7 +4,7 @@
 // their padding. Only names, shapes and types of the tensors are read. While a model is loaded, a
 // MiB or two for each thread is added to this, and a tokenizer has memory of its own.
 //
-// Before: model.hpp, open.hpp. After: gpt2.hpp, whose `load` obeys a limit.
+// Before: model.hpp, open.hpp. After: gpt2.hpp, whose `load` obeys a limit; cost.hpp.
 #pragma once
 
 #include "detail/packing.hpp"
@@ -27,6 +27,19 @@ struct memory_demand {
     unsigned threads = 0;                ///< 0: one per core
 };
 
+/// Bytes of weights by what reads them: norms and biases count with the layer they stand in.
+struct weight_parts {
+    std::uint64_t vocabulary = 0;  ///< the token embedding, with a tied head that too
+    std::uint64_t positions = 0;
+    std::uint64_t attention = 0, feed_forward = 0;  ///< of all layers, with ln_1 and ln_2
+    std::uint64_t final_norm = 0;
+    std::uint64_t head = 0;  ///< 0 for a tied one
+
+    std::uint64_t sum() const {
+        return vocabulary + positions + attention + feed_forward + final_norm + head;
+    }
+};
+
 /// Bytes of a model's parts for every way to keep them.
 struct memory_plan {
     static constexpr std::array<storage, 6> storages = {
@@ -34,10 +47,11 @@ struct memory_plan {
     };
 
     gpt2::config config;
-    std::array<std::uint64_t, storages.size()> weight_bytes{};  ///< in the order of `storages`
+    std::array<weight_parts, storages.size()> weight_bytes{};  ///< in the order of `storages`
 
     /// All weights, vectors included; shared by all texts.
-    std::uint64_t weights(storage kept) const {
+    std::uint64_t weights(storage kept) const { return parts(kept).sum(); }
+    const weight_parts& parts(storage kept) const {
         return weight_bytes[static_cast<std::size_t>(kept)];
     }
     /// Keys and values of so many positions of one text, in whole pages, which are taken as the
@@ -69,6 +83,7 @@ struct planned_matrix {
     const stored_tensor* source;
     orientation rows;
     std::size_t depth, columns;
+    std::uint64_t weight_parts::*part;
     bool attention_input = false;  ///< c_attn, which has a rule of its own
 
     std::uint64_t bytes(storage wanted) const {
@@ -83,30 +98,37 @@ struct planned_matrix {
 [[gnu::cold]] inline std::vector<planned_matrix> planned_matrices(const config& c,
                                                                   const weight_scope& w) {
     std::vector<planned_matrix> all;
-    const auto linear = [&](const weight_scope& at, std::size_t in, std::size_t out) {
-        all.push_back({&at.fetch("weight", {in, out}), orientation::in_out, in, out});
+    using parts = weight_parts;
+    const auto linear = [&](const weight_scope& at, std::size_t in, std::size_t out, auto part) {
+        all.push_back({&at.fetch("weight", {in, out}), orientation::in_out, in, out, part});
     };
     all.push_back({&w.fetch("wte.weight", {c.vocabulary_size, c.width}), orientation::out_in,
-                   c.width, c.vocabulary_size});
+                   c.width, c.vocabulary_size, &parts::vocabulary});
     for (std::size_t layer = 0; layer < c.layers; ++layer) {
         const auto h = w / "h" / layer;
-        linear(h / "attn" / "c_attn", c.width, 3 * c.width);
+        linear(h / "attn" / "c_attn", c.width, 3 * c.width, &parts::attention);
         all.back().attention_input = true;
-        linear(h / "attn" / "c_proj", c.width, c.width);
-        linear(h / "mlp" / "c_fc", c.width, c.inner_width);
-        linear(h / "mlp" / "c_proj", c.inner_width, c.width);
+        linear(h / "attn" / "c_proj", c.width, c.width, &parts::attention);
+        linear(h / "mlp" / "c_fc", c.width, c.inner_width, &parts::feed_forward);
+        linear(h / "mlp" / "c_proj", c.inner_width, c.width, &parts::feed_forward);
     }
     if (const auto* head = own_head<float>(w, c))
-        all.push_back({head, orientation::out_in, c.width, c.vocabulary_size});
+        all.push_back({head, orientation::out_in, c.width, c.vocabulary_size, &parts::head});
     return all;
 }
 
 /// Bytes of everything that is no matrix: norms, biases, position vectors.
-inline std::uint64_t vector_bytes(const config& c) {
-    const auto padded = [](std::size_t n) { return panel_count(n) * panel_width; };
+inline weight_parts vector_bytes(const config& c) {
+    const auto padded = [](std::size_t n) {
+        return std::uint64_t{sizeof(float)} * panel_count(n) * panel_width;
+    };
     const auto norm = 2 * padded(c.width);
-    const auto linears = padded(3 * c.width) + 2 * padded(c.width) + padded(c.inner_width);
-    return sizeof(float) * (c.layers * (2 * norm + linears) + norm + c.context_length * c.width);
+    weight_parts bytes;
+    bytes.positions = sizeof(float) * c.context_length * c.width;
+    bytes.attention = c.layers * (norm + padded(3 * c.width) + padded(c.width));
+    bytes.feed_forward = c.layers * (norm + padded(c.inner_width) + padded(c.width));
+    bytes.final_norm = norm;
+    return bytes;
 }
 
 }  // namespace detail
@@ -122,7 +144,7 @@ inline std::uint64_t vector_bytes(const config& c) {
     for (const auto kept : memory_plan::storages) {
         auto& bytes = found.weight_bytes[static_cast<std::size_t>(kept)];
         bytes = detail::vector_bytes(shape);
-        for (const auto& matrix : matrices) bytes += matrix.bytes(kept);
+        for (const auto& matrix : matrices) bytes.*matrix.part += matrix.bytes(kept);
     }
     return found;
 }

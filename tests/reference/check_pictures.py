@@ -11,7 +11,8 @@ import sys
 import xml.etree.ElementTree as ElementTree
 import zlib
 
-PROMPTS = ["The wolf came to the door", "<b>&amp;]]></svg>\x1b[31m\u202e\u05d0\u0301\U0001f600 \t\n"]
+PROMPTS = ["The wolf came to the door",
+           "<b>&amp;]]></svg>\x1b[31m\u202e\u05d0\u0301\U0001f600 \t\n"]
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
 
@@ -62,7 +63,8 @@ def main(folder):
             check_svg(draw(folder, kind, prompt, "--output", "svg"))
             check_png(draw(folder, kind, prompt, "--output", "png", "--scale", "1"))
             drawn += 2
-    check_svg(draw(folder, "attention", PROMPTS[1], "--output", "svg", "--layer", "0", "--head", "1"))
+    one = ("--layer", "0", "--head", "1")
+    check_svg(draw(folder, "attention", PROMPTS[1], "--output", "svg", *one))
     print(f"{drawn + 1} pictures read")
 
 

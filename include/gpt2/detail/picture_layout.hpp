@@ -37,8 +37,8 @@ public:
 private:
     static constexpr double margin = 16, letters = 12, widest_map = 880;
     static constexpr std::size_t longest_label = 20, longest_text = 16;
-    /// Above this many cells, the pointer brings up nothing: the file would be large.
-    static constexpr std::size_t most_hints = 8192;
+    /// Above this many cells a file with a box and a hint for each would be large.
+    static constexpr std::size_t many_cells = 8192;
 
     static double width_of(std::string_view text, double size) {
         return static_cast<double>(columns_of(text)) * letter_width * size;
@@ -86,9 +86,7 @@ private:
     void draw_legend(const value_scale& scale, point at, bool not_numbers, std::string_view unit);
     void draw_text_legend(const coloured_text& p, point at);
     void draw_cells(const heat_map& p, point at, double width, double height);
-    static std::string hint(const heat_map& p, std::size_t row, std::size_t column,
-                            const std::vector<std::string>& rows,
-                            const std::vector<std::string>& columns);
+    void draw_many_cells(const heat_map& p, point at, double size);
 
     text_rule shown_;
     drawing made_;
@@ -118,17 +116,8 @@ inline void picture_layout::draw_legend(const value_scale& scale, point at, bool
     write({{x + 16, at.y + height}, "NaN", letters, {}, {}, faint_ink});
 }
 
-/// "row, column: value", and the text of the cell where it has one.
-inline std::string picture_layout::hint(const heat_map& p, std::size_t row, std::size_t column,
-                                        const std::vector<std::string>& rows,
-                                        const std::vector<std::string>& columns) {
-    return rows[row] + ", " + columns[column] + ": " +
-           short_number(static_cast<double>(p.value(row, column)));
-}
-
 inline void picture_layout::draw_cells(const heat_map& p, point at, double width, double height) {
     const double gap = std::min(width, height) >= 10 ? 1 : 0;
-    const bool hints = p.values.size() <= most_hints;
     const auto rows = labels(p.rows), columns = labels(p.columns);
     for (std::size_t row = 0; row < p.rows.size(); ++row)
         for (std::size_t column = 0; column < p.columns.size(); ++column) {
@@ -138,7 +127,8 @@ inline void picture_layout::draw_cells(const heat_map& p, point at, double width
             const point corner{at.x + static_cast<double>(column) * width,
                                at.y + static_cast<double>(row) * height};
             fill({corner, width - gap, height - gap, painted(colour),
-                  hints ? hint(p, row, column, rows, columns) : ""});
+                  rows[row] + ", " + columns[column] + ": " +
+                      short_number(static_cast<double>(value))});
             const bool no_number = std::isnan(value) && p.texts.empty() && width >= 10;
             const auto text = no_number ? "?" : label(p.text(row, column), longest_text);
             if (text.empty()) continue;
@@ -148,6 +138,24 @@ inline void picture_layout::draw_cells(const heat_map& p, point at, double width
                    caption::anchor::middle,
                    {},
                    ink_on(colour)});
+        }
+}
+
+/// Neighbours of one colour as one box, and nothing that the pointer brings up.
+inline void picture_layout::draw_many_cells(const heat_map& p, point at, double size) {
+    for (std::size_t row = 0; row < p.rows.size(); ++row)
+        for (std::size_t first = 0, last = 0; first < p.columns.size(); first = last) {
+            last = first + 1;
+            if (!p.has(row, first)) continue;
+            const auto colour = coarse_colour_of(p.scale, p.value(row, first));
+            while (last < p.columns.size() && p.has(row, last) &&
+                   coarse_colour_of(p.scale, p.value(row, last)) == colour)
+                ++last;
+            fill(
+                {{at.x + static_cast<double>(first) * size, at.y + static_cast<double>(row) * size},
+                 static_cast<double>(last - first) * size,
+                 size,
+                 painted(colour)});
         }
 }
 
@@ -182,7 +190,10 @@ inline drawing picture_layout::operator()(const heat_map& p) {
                rows[i],
                size,
                caption::anchor::end});
-    draw_cells(p, {left, first}, width, height);
+    if (p.values.size() > many_cells && p.texts.empty())
+        draw_many_cells(p, {left, first}, width);
+    else
+        draw_cells(p, {left, first}, width, height);
     const double below = first + static_cast<double>(rows.size()) * height;
     reach(left + static_cast<double>(columns.size()) * width, below);
     draw_legend(p.scale, {left, below + 14}, any_nan(p.values), "");
@@ -194,6 +205,8 @@ inline drawing picture_layout::operator()(const map_grid& p) {
     constexpr double each = 132, gap = 20, most = 960;
     std::size_t in_row = 0;
     bool not_numbers = false;
+    std::size_t cells = 0;
+    for (const auto& map : p.maps) cells += map.values.size();
     for (const auto& map : p.maps) {
         const bool full = p.beside ? in_row == p.beside : x + each > most;
         if (in_row > 0 && full) {
@@ -204,7 +217,10 @@ inline drawing picture_layout::operator()(const map_grid& p) {
         const auto size = std::max<std::size_t>({map.rows.size(), map.columns.size(), 1});
         const double cell = std::min(each / static_cast<double>(size), 24.0);
         write({{x, y + 10}, fitted(shown_(map.title), 18), letters, {}, {}, faint_ink});
-        draw_cells(map, {x, y + 16}, cell, cell);
+        if (cells > many_cells)
+            draw_many_cells(map, {x, y + 16}, cell);
+        else
+            draw_cells(map, {x, y + 16}, cell, cell);
         lowest = std::max(lowest, y + 16 + static_cast<double>(map.rows.size()) * cell);
         not_numbers = not_numbers || any_nan(map.values);
         x += each + gap;

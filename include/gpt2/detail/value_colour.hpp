@@ -13,11 +13,18 @@
 namespace gpt2::inline GPT2_ABI {
 namespace detail {
 
-inline rgb colour_of(const value_scale& scale, float x) {
-    const double place = scale.place(x);
+/// Of the number that stands at that place of the scale.
+inline rgb colour_at(const value_scale& scale, double place) {
     if (std::isnan(place)) return nan_colour;
     const bool signs = scale.colours == value_scale::kind::diverging;
     return ramp_colour(signs ? diverging_ramp : sequential_ramp, place);
+}
+
+inline rgb colour_of(const value_scale& scale, float x) { return colour_at(scale, scale.place(x)); }
+
+/// In 64 steps, so that neighbours often have one colour.
+inline rgb coarse_colour_of(const value_scale& scale, float x) {
+    return colour_at(scale, std::round(scale.place(x) * 64) / 64);
 }
 
 /// The same among the 256 colours of a terminal.
