@@ -18,6 +18,8 @@
 #include "gpt2.hpp"
 #include "logit_lens.hpp"
 #include "observers.hpp"
+#include "positions.hpp"
+#include "post_process.hpp"
 #include "random.hpp"
 #include "recording.hpp"
 #include "sampler.hpp"
@@ -28,7 +30,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <numeric>
 #include <optional>
 #include <set>
@@ -46,6 +47,7 @@ struct walk_options {
     std::uint64_t seed = 0;
     std::size_t window = 32;            ///< how many of the last positions are shown, 1 or more
     specials text = specials::as_text;  ///< whether "<|endoftext|>" in a prompt is a token
+    std::vector<text_step> post = {};   ///< what is done to prompt and new text in the end
     interruption until = {};
 };
 
@@ -128,12 +130,16 @@ public:
         write();
         observe();
         describe_tokens();
+        if (made_.has_tokenizer && !how_.post.empty())
+            made_.post_processing =
+                post_process(model_.tokenizer().decode(ids_, specials::skip), how_.post).steps;
         return std::move(made_);
     }
 
 private:
     std::size_t shown() const { return ids_.size() - made_.first; }
-    void note(std::string text) { made_.notes.push_back(std::move(text)); }
+
+    void stop(walk_end why) { made_.why = why; }
 
     void describe_model() {
         made_.config = model_.config();
@@ -156,16 +162,14 @@ private:
         buffer<float> logits(made_.config.vocabulary_size);
         model_.model().forward(ids_, state_, {logits.data(), 1, logits.size()});
         for (std::size_t i = 0; i < how_.new_tokens; ++i) {
-            if (!all_finite(std::as_const(logits).span()))
-                return note("Nothing more was written: the model's logits are no finite numbers.");
-            if (ids_.size() == made_.config.context_length)
-                return note("Nothing more was written: the model has no more positions.");
+            if (!all_finite(std::as_const(logits).span())) return stop(walk_end::not_finite);
+            if (ids_.size() == made_.config.context_length) return stop(walk_end::context_full);
             made_.steps.push_back(step(chooser, logits.span()));
             const auto token = made_.steps.back().chosen;
             ids_.push_back(token);
             model_.model().forward(std::span(&token, 1), state_, {logits.data(), 1, logits.size()});
             if (std::ranges::count(made_.config.end_of_text, token) > 0)
-                return note("The model ended the text.");
+                return stop(walk_end::end_of_text);
         }
     }
 
@@ -197,9 +201,6 @@ private:
     void observe() {
         made_.total = ids_.size();
         made_.first = ids_.size() - std::min(how_.window, ids_.size());
-        if (made_.first > 0)
-            note(
-                text_of({"Only the last ", shown(), " of ", made_.total, " positions are shown."}));
         const auto& c = made_.config;
         recording seen;
         stage_norms norms;
@@ -210,10 +211,6 @@ private:
                                together(seen, norms, lens_input, finder));
         made_.first_non_finite = finder.found();
         if (finder.found() && made_.first > 0) find_first_non_finite();
-        if (made_.first_non_finite)
-            note(text_of({"The first number that is not finite arises in ",
-                          name(made_.first_non_finite->at), " at position ",
-                          made_.first_non_finite->position, "."}));
         take_embedding(seen);
         for (std::size_t layer = 0; layer < c.layers; ++layer)
             take_layer(layer, seen, norms, lens_input);
@@ -246,10 +243,8 @@ private:
         made_.token_embedding = array(seen.at(stage::token_embedding));
         made_.position_embedding = array(seen.at(stage::position_embedding));
         made_.sum = array(seen.at(stage::embedding));
-        made_.sinusoidal.shape = made_.sum.shape;
-        for (std::size_t t = made_.first; t < made_.total; ++t)
-            std::ranges::copy(sinusoidal_position(t, made_.config.width),
-                              std::back_inserter(made_.sinusoidal.values));
+        const sinusoidal_positions<float> formula(made_.config);
+        made_.sinusoidal = array(formula.rows(made_.first, shown()));
     }
 
     void take_layer(std::size_t layer, const recording& seen, const stage_norms& norms,
@@ -313,8 +308,8 @@ private:
             std::ranges::partial_sort(
                 order, order.begin() + static_cast<std::ptrdiff_t>(count),
                 [&](auto a, auto b) { return size(a) > size(b) || (size(a) == size(b) && a < b); });
-            auto& units = to.top_units.emplace_back();
-            for (std::size_t i = 0; i < count; ++i) units.push_back({order[i], row[order[i]]});
+            auto& largest = to.top_units.emplace_back();
+            for (std::size_t i = 0; i < count; ++i) largest.push_back({order[i], row[order[i]]});
         }
     }
 

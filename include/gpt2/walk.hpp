@@ -13,9 +13,9 @@
 #include "detail/token_offsets.hpp"
 #include "logit_lens.hpp"
 #include "observers.hpp"
+#include "post_process.hpp"
 #include "sampling.hpp"
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -89,14 +89,12 @@ struct walk_step {
     std::optional<double> draw;     ///< the random number; none where none was needed
 };
 
-/// One step of post-processing.
-struct walk_edit {
-    struct change {
-        std::size_t begin = 0, end = 0;  ///< bytes of `before`
-        std::string from, to;
-    };
-    std::string step, before, after;
-    std::vector<change> changes;
+/// Why nothing more was written.
+enum class walk_end {
+    length,        ///< as many tokens were written as were asked for
+    end_of_text,   ///< the model ended the text
+    context_full,  ///< the model has no more positions
+    not_finite,    ///< its logits are no finite numbers
 };
 
 struct walk {
@@ -107,7 +105,7 @@ struct walk {
     std::optional<std::string> text;  ///< the prompt; none where ids were given
     std::string normalised;           ///< what its tokens stand for
     std::string continuation;         ///< what was written
-    std::vector<std::string> notes;   ///< what was cut, and what went wrong, in English
+    walk_end why = walk_end::length;  ///< nothing more was written
     std::optional<non_finite> first_non_finite;
     std::size_t first = 0, total = 0;  ///< the first position shown; T, all there are
     std::size_t prompt_tokens = 0;
@@ -121,21 +119,9 @@ struct walk {
     gpt2::sampling sampling;
     std::uint64_t seed = 0;
     std::map<token_id, std::string> vocabulary;  ///< bytes of every token that is named above
-    std::vector<walk_edit> post_processing;      ///< filled by whoever runs it
+    std::vector<step_report> post_processing;    ///< of the whole text, where it was asked for
 
     std::size_t shown() const { return tokens.size(); }  ///< W
 };
-
-/// PE(position, 2i) = sin(position / 10000^(2i/C)), PE(position, 2i+1) = cos of the same (Vaswani
-/// et al. 2017, section 3.5): what stands in the place of learned positions elsewhere. (C)
-inline std::vector<float> sinusoidal_position(std::size_t position, std::size_t width) {
-    std::vector<float> row;
-    for (std::size_t i = 0; i < width; ++i) {
-        const double exponent = static_cast<double>(i / 2 * 2) / static_cast<double>(width);
-        const double angle = static_cast<double>(position) / std::pow(10000.0, exponent);
-        row.push_back(static_cast<float>(i % 2 == 0 ? std::sin(angle) : std::cos(angle)));
-    }
-    return row;
-}
 
 }  // namespace gpt2::inline GPT2_ABI

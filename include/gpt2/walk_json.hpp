@@ -55,6 +55,23 @@ inline std::string whole_characters(std::string_view bytes) {
     return begin + stream.finish();
 }
 
+/// What was cut, and what went wrong, a sentence each.
+inline std::vector<std::string> notes_of(const walk& of) {
+    std::vector<std::string> notes;
+    if (of.first > 0)
+        notes.push_back(
+            text_of({"Only the last ", of.shown(), " of ", of.total, " positions are shown."}));
+    if (of.why == walk_end::end_of_text) notes.push_back("The model ended the text.");
+    if (of.why == walk_end::context_full)
+        notes.push_back("Nothing more was written: the model has no more positions.");
+    if (of.why == walk_end::not_finite)
+        notes.push_back("Nothing more was written: the model's logits are no finite numbers.");
+    if (const auto& found = of.first_non_finite)
+        notes.push_back(text_of({"The first number that is not finite arises in ", name(found->at),
+                                 " at position ", found->position, "."}));
+    return notes;
+}
+
 class walk_writer {
 public:
     explicit walk_writer(const walk& of) : of_(of) {}
@@ -147,7 +164,7 @@ private:
             json_.value(nullptr);
         json_.member("continuation", whole_characters(of_.continuation));
         json_.key("notes").open('[');
-        for (const auto& one : of_.notes) json_.value(one);
+        for (const auto& one : notes_of(of_)) json_.value(one);
         json_.close().key("first_non_finite");
         if (const auto& found = of_.first_non_finite)
             json_.open('{')
