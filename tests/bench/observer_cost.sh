@@ -6,6 +6,8 @@
 # one by one, operands included. Exit status 0: they are; 77: a tool is missing.
 #
 #     sh tests/bench/observer_cost.sh . g++ -isystem /usr/include/eigen3
+#
+# With TIME=MODEL in the environment it also runs bench/observer.cpp with both, in turns.
 set -eu
 repository=$1
 compiler=$2
@@ -67,3 +69,16 @@ if ! cmp -s "$scratch/observable.code" "$scratch/bare.code"; then
     exit 1
 fi
 echo "an observer that is not there costs nothing: the code is the same"
+[ -n "${TIME:-}" ] || exit 0
+
+for name in observable bare; do
+    headers=$repository/include
+    [ $name = bare ] && headers=$scratch/bare/include
+    "$compiler" -std=c++20 -O2 -pthread -I"$headers" "$@" '-DGPT2_BUNDLED_MODEL=""' \
+        "$repository/tests/bench/observer.cpp" -o "$scratch/$name"
+done
+for turn in 1 2 3; do
+    for name in observable bare; do
+        echo "$name: $("$scratch/$name" "$TIME" | sed -n 's/^nobody *//p') ms"
+    done
+done

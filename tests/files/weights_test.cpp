@@ -297,3 +297,13 @@ TEST_CASE("a matrix stored by column reads as if it were not", "[files][weights]
     CHECK_FALSE(turned.transposed().by_column());
     CHECK_ERROR(errc::invalid_argument, turned.read_rows<double>(2, 1, second));
 }
+
+TEST_CASE("numbers of one's own become a tensor, as many as its shape has", "[files][weights]") {
+    std::vector<float> values = {1, 2, 3, 4, 5, 6};
+    const stored_tensor own = gpt2::own_tensor("own", {2, 3}, values);
+    values.assign(6, 0);  // a copy is kept
+    CHECK(own.name() == "own");
+    CHECK(test::values_of(own) == std::vector<float>{1, 2, 3, 4, 5, 6});
+    CHECK_ERROR(errc::wrong_shape, gpt2::own_tensor("own", {2, 2}, values));
+    CHECK_ERROR(errc::wrong_shape, gpt2::own_tensor("own", {std::size_t{1} << 63, 4}, values));
+}

@@ -146,6 +146,45 @@ TEST_CASE("a batch: each text has the bits that it has alone", "[model]") {
         }
 }
 
+TEST_CASE("texts that go on by different numbers of tokens have the bits that they have alone",
+          "[model]") {
+    const auto c = test::odd_config();
+    const test::random_weights weights(c);
+    using gpt2::storage;
+    for (const storage kept : {storage::f32, storage::bf16, storage::int8}) {
+        const auto model = weights.model(c, kept);
+        gpt2::thread_pool pool(2);
+        std::vector<std::unique_ptr<gpt2::state<float>>> states;
+        std::vector<std::vector<gpt2::token_id>> ids;
+        std::vector<gpt2::continuation<float>> steps;
+        // Within and beyond a block of queries; after a text of other lengths each.
+        const std::vector<std::size_t> counts = {1, 40, 7, 1, 33};
+        for (std::size_t i = 0; i < counts.size(); ++i) {
+            states.push_back(std::make_unique<gpt2::state<float>>(c, pool));
+            ids.push_back(test::random_ids(c, 11 * i + counts[i], static_cast<unsigned>(i)));
+            const auto past = std::span(ids[i]).first(11 * i);
+            if (i > 0) model.forward(past, *states[i], {});
+        }
+        for (std::size_t i = 0; i < counts.size(); ++i)
+            steps.push_back({states[i].get(), std::span(ids[i]).last(counts[i])});
+        const auto v = c.vocabulary_size;
+        std::vector<float> logits(counts.size() * v);
+        model.forward_ragged(steps, {logits.data(), counts.size(), v});
+        for (std::size_t i = 0; i < counts.size(); ++i) {
+            INFO("storage " << int(kept) << ", text " << i);
+            const auto alone = test::logits_of(model, ids[i], 4);
+            CHECK(std::memcmp(&logits[i * v], &alone[alone.size() - v], v * sizeof(float)) == 0);
+            CHECK(states[i]->kv.size() == ids[i].size());
+        }
+        const gpt2::view<float> rows(logits.data(), counts.size(), v);
+        const std::vector<gpt2::token_id> too_many(states[0]->work.rows() + 1);
+        steps[0].ids = too_many;
+        CHECK_ERROR(gpt2::errc::invalid_argument, model.forward_ragged(steps, rows));
+        steps[0].ids = {};
+        CHECK_ERROR(gpt2::errc::invalid_argument, model.forward_ragged(steps, rows));
+    }
+}
+
 TEST_CASE("a batch refuses what does not fit together", "[model]") {
     const auto c = test::odd_config();
     const auto model = test::random_weights(c).model(c);

@@ -4,9 +4,9 @@
     pip install -r tests/reference/requirements.txt
     python tests/reference/make_positions.py
 
-GPT2LMHeadModel in float64, once with sinusoidal vectors in the place of wpe, once with none and with
-queries and keys turned by GPT-J's apply_rotary_pos_emb. Angles are computed in float64 and checked
-against SpeechT5's and GPT-J's own tables, which are float32.
+GPT2LMHeadModel in float64, once with sinusoidal vectors in the place of wpe, once with none and
+with queries and keys turned by GPT-J's apply_rotary_pos_emb. Angles are computed in float64 and
+checked against SpeechT5's and GPT-J's own tables, which are float32.
 """
 
 import pathlib

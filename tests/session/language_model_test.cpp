@@ -5,6 +5,7 @@
 
 #include <gpt2/gpt2.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -120,6 +121,47 @@ TEST_CASE("a batch is its prompts one by one, to the bit", "[load]") {  // 211
     CHECK(model.generate(std::vector<std::string>{}, how).empty());
     const std::vector<std::string> too_long = {"Once", std::string(100'000, 'a')};
     CHECK_ERROR(gpt2::errc::context_full, model.generate(too_long, how));
+}
+
+TEST_CASE("a batch: prompts of any length are read together or alone", "[load]") {
+    const auto model = gpt2::load(bundled);
+    std::vector<gpt2::request> requests;
+    std::vector<std::size_t> lengths = {1, 31, 33, 200};
+    lengths.resize(22, 32);  // more than one pass takes
+    for (const auto length : lengths) {
+        gpt2::request one{{}, drawing(5)};
+        for (std::size_t i = 0; i < length; ++i)
+            one.prompt.push_back(static_cast<gpt2::token_id>(300 + requests.size() + i));
+        requests.push_back(one);
+    }
+    const auto batch = model.generate(requests);
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        const auto alone = model.generate(requests[i].prompt, requests[i].options);
+        CHECK(batch[i].tokens == alone.tokens);
+        CHECK(batch[i].log_probs == alone.log_probs);
+        CHECK(batch[i].stats.prompt_tokens == requests[i].prompt.size());
+        CHECK(batch[i].stats.passes == 5);
+    }
+}
+
+TEST_CASE("sessions that were written on together have their logits, where they ended too",
+          "[load]") {
+    const auto model = gpt2::load(bundled);
+    auto how = drawing(6);
+    std::vector<gpt2::session> alone, together;
+    for (const char* const text : {"The king", "Once upon a time", "A fox"})
+        alone.push_back(model.start(text)), together.push_back(model.start(text));
+    // The end of a text is not a token of it: nothing is computed after the last logits.
+    how.sampling.custom = {
+        {"end", [](std::span<float> scores, std::span<const gpt2::token_id> past) {
+             if (past.size() == 8)
+                 for (auto& x : scores.subspan(1)) x = -1e9f;
+         }}};
+    const auto done = gpt2::session::generate(together, how);
+    for (std::size_t i = 0; i < alone.size(); ++i) {
+        CHECK(alone[i].generate(how).tokens == done[i].tokens);
+        CHECK(std::ranges::equal(alone[i].logits(), together[i].logits()));
+    }
 }
 
 TEST_CASE("log-probabilities are those of the session's logits", "[load]") {  // 223

@@ -6,11 +6,13 @@
 #include <gpt2/speculation.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <stop_token>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -131,6 +133,12 @@ TEST_CASE("a session that guessed goes on as one that did not", "[speculation]")
 
 TEST_CASE("a batch of requests is each request alone", "[batch]") {
     const auto model = test::small_parts();
+    // What a user wrote is called on the thread that asked for the batch.
+    const auto only_odd = [caller = std::this_thread::get_id()](std::span<float> scores,
+                                                                std::span<const token_id>) {
+        if (std::this_thread::get_id() != caller) throw std::logic_error("another thread");
+        for (std::size_t id = 0; id < scores.size(); id += 2) scores[id] = -INFINITY;
+    };
     std::vector<gpt2::request> requests;
     for (std::size_t i = 0; i < 11; ++i) {
         gpt2::request one{{static_cast<token_id>(i), 3, 4}, test::drawing(3 + 5 * (i % 4), i)};
@@ -142,6 +150,7 @@ TEST_CASE("a batch of requests is each request alone", "[batch]") {
         if (i == 7) one.samples = 0;
         if (i == 8) one.options.sampling.temperature = -1;
         if (i == 9) one.callback = [](const gpt2::piece&) { return gpt2::flow::stop; };
+        if (i == 2) one.options.sampling.custom = {{"only odd", only_odd}};
         if (i == 10) one.callback = [](const gpt2::piece&) -> gpt2::flow { throw 7; };
         requests.push_back(one);
     }
@@ -178,10 +187,11 @@ TEST_CASE("a batch of requests is each request alone", "[batch]") {
 
 TEST_CASE("one text of a batch is cancelled, the others are written", "[batch]") {
     const auto model = test::small_parts();
+    const auto cancelled = GENERATE(std::size_t{0}, std::size_t{1});
     std::stop_source stop;
     std::vector<gpt2::request> requests(3, gpt2::request{{1, 2}, test::drawing(20)});
-    requests[0].options.until.token = stop.get_token();
-    requests[0].callback = [&, left = 3](const gpt2::piece&) mutable {
+    requests[cancelled].options.until.token = stop.get_token();
+    requests[cancelled].callback = [&, left = 3](const gpt2::piece&) mutable {
         if (--left == 0) stop.request_stop();
         return gpt2::flow::go_on;
     };
@@ -190,8 +200,9 @@ TEST_CASE("one text of a batch is cancelled, the others are written", "[batch]")
         model, [&] { return taken < 3 ? std::optional(requests[taken++]) : std::nullopt; },
         [&](std::size_t i, std::size_t, gpt2::outcome&& end) {
             const auto done = end.take();
-            CHECK(done.why == (i == 0 ? gpt2::finish::cancelled : gpt2::finish::length));
-            CHECK(done.tokens.size() == (i == 0 ? 3u : 20u));
+            const bool stops = i == cancelled;
+            CHECK(done.why == (stops ? gpt2::finish::cancelled : gpt2::finish::length));
+            CHECK(done.tokens.size() == (stops ? 3u : 20u));
             ++finished;
         },
         2);

@@ -96,9 +96,9 @@ public:
         const auto count = text_.waiting().size();
         return count > 0 && count <= most_shared && !how_.draft && !how_.until.requested();
     }
-    /// How many tokens are computed with others. Alone 32 take 1.3 times as long as in a batch of
-    /// such prompts, 64 take 1.1 times as long, and they hold up the others' next tokens less.
-    static constexpr std::size_t most_shared = 64;
+    /// How many tokens are computed with others: the matrices take 1.5 times as long for 8 alone as
+    /// for 8 of 512, 1.3 times for 16, and no longer for 32 (124M, f32, two threads).
+    static constexpr std::size_t most_shared = 32;
 
     /// Computes, and draws one token, or several where guesses were right.
     void advance() {

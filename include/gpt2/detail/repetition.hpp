@@ -41,9 +41,9 @@ struct text_word {
 inline std::vector<text_word> words_in(std::string_view text) {
     std::vector<text_word> words;
     std::unordered_map<std::string, std::uint32_t> ids;
-    const auto is_gap = [](char32_t point) { return !is_space(point); };
+    const auto is_solid = [](char32_t point) { return !is_space(point); };
     for (std::size_t at = skip(text, 0, is_space); at < text.size();) {
-        const std::size_t behind = skip(text, at, is_gap);
+        const std::size_t behind = skip(text, at, is_solid);
         std::size_t begin =
             skip(text, at, [](char32_t point) { return !is_word(point) && !is_space(point); });
         std::size_t end = behind;
@@ -101,9 +101,8 @@ private:
             if (words_[i].has_letter) behind_letter = i;
             for (std::size_t size = std::min(rule_.longest, count - i - 1); size > 0; --size) {
                 equal[size] = words_[i].id == words_[i + size].id ? equal[size] + 1 : 0;
-                const std::size_t needed =
-                    size >= rule_.long_phrase ? size : (rule_.times - 1) * size;
-                if (equal[size] >= needed && behind_letter < i + size)
+                const std::size_t rounds = size >= rule_.long_phrase ? 1 : rule_.times - 1;
+                if (equal[size] / size >= rounds && behind_letter < i + size)
                     loops_[i] = {size, equal[size]};
             }
         }
@@ -147,9 +146,7 @@ inline sentence_key key_of(std::string_view sentence) {
     for (std::size_t at = 0; at < sentence.size();) {
         const text_character next = character_at(sentence, at);
         const bool word = is_word(next.point);
-        if (word && !inside) {
-            if (key.words++ > 0) key.text += ' ';
-        }
+        if (word && !inside && key.words++ > 0) key.text += ' ';
         if (word) append_utf8(key.text, lower_case(next.point));
         inside = word;
         at += next.size;
