@@ -5,6 +5,7 @@
 #include "walk/attention.hpp"
 #include "walk/choices.hpp"
 #include "walk/inside.hpp"
+#include "walk/positions.hpp"
 
 #include <iostream>
 #include <string>
@@ -26,6 +27,7 @@ void give_lessons(walk::teacher& t, bool bundled) {
             "cualquier GPT-2.");
     walk::teach_cuts(t);
     walk::teach_vectors(t);
+    walk::teach_positions(t);
     walk::teach_layers(t);
     walk::teach_lens(t);
     walk::teach_choice(t);

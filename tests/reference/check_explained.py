@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What `explain` writes, beside the programs that define it.
 
-    python3 tests/reference/check_walk.py build/examples
+    python3 tests/reference/check_explained.py build/examples
 
 Its JSON is valid by examples/explain/walk.schema.json (the package jsonschema), also for hostile
 texts; what --record writes is read by NumPy and equals transformers' hidden states and attentions
