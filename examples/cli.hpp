@@ -11,6 +11,7 @@
 #pragma once
 
 #include <gpt2/core.hpp>
+#include <gpt2/detail/file_sink.hpp>
 #include <gpt2/error.hpp>
 
 #include <CLI/CLI.hpp>
@@ -143,6 +144,18 @@ inline std::string whole_file(const std::string& path) {
         gpt2::detail::fail(gpt2::errc::read_failed, gpt2::detail::printable(path),
                            "cannot be read, or is empty");
     return text.str();
+}
+
+/// A result into a file, which it replaces, or where none is named to standard output. Raises
+/// write_failed.
+inline void put_out(const std::string& path, std::string_view result) {
+    if (path.empty()) {
+        std::cout << result;
+        return;
+    }
+    gpt2::detail::file_sink file(path, gpt2::existing::replace);
+    file.write(result);
+    file.commit();
 }
 
 /// Whether a person sees what is written, and not a file or another program.

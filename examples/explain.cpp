@@ -4,7 +4,6 @@
 #include "model_options.hpp"
 #include "post_process_options.hpp"
 
-#include <gpt2/detail/file_sink.hpp>
 #include <gpt2/detail/visible_text.hpp>
 #include <gpt2/explain.hpp>
 #include <gpt2/npz.hpp>
@@ -13,11 +12,9 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <fstream>
 #include <iostream>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -51,15 +48,6 @@ struct arguments {
         return all;
     }
 };
-
-std::string whole_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (!file || !(text << file.rdbuf()))
-        gpt2::detail::fail(gpt2::errc::read_failed, gpt2::detail::printable(path),
-                           "cannot be read, or is empty");
-    return text.str();
-}
 
 /// What a page is called: the prompt, if it is short.
 std::string title_of(const gpt2::walk& of) {
@@ -99,20 +87,13 @@ void run(const arguments& given) {
     const auto ids = given.input_ids ? cli::ids(*given.input_ids) : std::vector<gpt2::token_id>();
     const auto text = given.input_ids     ? std::string()
                       : given.prompt      ? *given.prompt
-                      : given.prompt_file ? whole_file(*given.prompt_file)
+                      : given.prompt_file ? cli::whole_file(*given.prompt_file)
                                           : cli::standard_input();
     const auto seen =
         given.input_ids ? gpt2::explain(model, ids, how) : gpt2::explain(model, text, how);
     if (!given.record.empty())
         record(model, given.input_ids ? ids : model.tokenizer().encode(text), given.record);
-    const auto result = formatted(seen, given);
-    if (given.output_file.empty()) {
-        std::cout << result;
-        return;
-    }
-    gpt2::detail::file_sink file(given.output_file, gpt2::existing::replace);
-    file.write(result);
-    file.commit();
+    cli::put_out(given.output_file, formatted(seen, given));
 }
 
 void declare(CLI::App& app, arguments& given) {

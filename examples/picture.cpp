@@ -2,7 +2,6 @@
 // would answer, how surprising a text is, what may come next.
 #include "model_options.hpp"
 
-#include <gpt2/detail/file_sink.hpp>
 #include <gpt2/lens_picture.hpp>
 #include <gpt2/model_pictures.hpp>
 #include <gpt2/picture_png.hpp>
@@ -76,14 +75,7 @@ std::string drawn(const gpt2::picture& what, const arguments& given) {
 }
 
 void draw(const arguments& given) {
-    const auto bytes = drawn(picture_of(given.model.load(), given), given);
-    if (given.output_file.empty()) {
-        std::cout << bytes;
-        return;
-    }
-    gpt2::detail::file_sink file(given.output_file, gpt2::existing::replace);
-    file.write(bytes);
-    file.commit();
+    cli::put_out(given.output_file, drawn(picture_of(given.model.load(), given), given));
 }
 
 void declare(CLI::App& app, arguments& given) {

@@ -4,9 +4,9 @@
 
 #include "teacher.hpp"
 
-#include <gpt2/observers.hpp>
 #include <gpt2/positions.hpp>
 #include <gpt2/recording.hpp>
+#include <gpt2/word_order.hpp>
 
 #include <cstddef>
 #include <span>
@@ -15,14 +15,6 @@
 #include <vector>
 
 namespace walk {
-
-template <class Number>
-double cosine(std::span<Number> a, std::span<Number> b) {
-    double product = 0;
-    for (std::size_t i = 0; i < a.size(); ++i)
-        product += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-    return product / (gpt2::norm_of(a) * gpt2::norm_of(b));
-}
 
 /// How alike two positions are by each policy: of rotary ones, one query and the same key, turned.
 class position_measures {
@@ -40,16 +32,16 @@ public:
 
     double learned(std::size_t a, std::size_t b) const {
         const auto rows = seen_.at(gpt2::stage::position_embedding);
-        return cosine(rows.row(a), rows.row(b));
+        return gpt2::detail::cosine(rows.row(a), rows.row(b));
     }
     double sinusoidal(std::size_t a, std::size_t b) const {
-        return cosine(waves_.rows(a, 1).row(0), waves_.rows(b, 1).row(0));
+        return gpt2::detail::cosine(waves_.rows(a, 1).row(0), waves_.rows(b, 1).row(0));
     }
     double rotary(std::size_t a, std::size_t b) const {
         auto query = query_, key = query_;
         rotary_.rotate({query.data(), 1, head_}, a);
         rotary_.rotate({key.data(), 1, head_}, b);
-        return cosine(std::span<double>(query), std::span<double>(key));
+        return gpt2::detail::cosine(std::span<double>(query), std::span<double>(key));
     }
 
 private:
