@@ -25,7 +25,7 @@
 
 namespace gpt2::inline GPT2_ABI {
 
-/// One head of attention.
+/// One head of attention, both numbers from 0.
 struct head_place {
     std::size_t layer = 0, head = 0;
 };

@@ -391,16 +391,16 @@ private:
 /// beyond the model's positions, empty_prompt, invalid_argument (options), no_candidate, cancelled,
 /// not_found for a model without a tokenizer. O(T·parameters + W·L·C·V). Threads may share the
 /// model.
-inline walk explain(const language_model& with, std::string_view prompt,
+inline walk explain(const language_model& with, std::string_view text,
                     const walk_options& how = {}) {
-    detail::walker one(with, how, with.tokenizer().encode(prompt, how.text));
-    return one.run(std::string(prompt));
+    detail::walker one(with, how, with.tokenizer().encode(text, how.text));
+    return one.run(std::string(text));
 }
 
 /// The same for ids, which need no tokenizer. Also raises token_out_of_range.
-inline walk explain(const language_model& with, std::span<const token_id> prompt,
+inline walk explain(const language_model& with, std::span<const token_id> ids,
                     const walk_options& how = {}) {
-    detail::walker one(with, how, {prompt.begin(), prompt.end()});
+    detail::walker one(with, how, {ids.begin(), ids.end()});
     return one.run(std::nullopt);
 }
 

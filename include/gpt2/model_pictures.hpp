@@ -8,6 +8,7 @@
 #pragma once
 
 #include "detail/token_reader.hpp"
+#include "edits.hpp"
 #include "error.hpp"
 #include "gpt2.hpp"
 #include "picture.hpp"
@@ -27,11 +28,6 @@
 #include <vector>
 
 namespace gpt2::inline GPT2_ABI {
-
-/// One head, both numbers from 0.
-struct head_place {
-    std::size_t layer = 0, head = 0;
-};
 
 namespace detail {
 
